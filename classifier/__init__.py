@@ -1,0 +1,1 @@
+"""Text in, prediction out: the two-headed GPT, its micro-batches, training and evaluation."""
