@@ -1,0 +1,1 @@
+"""PostgreSQL, and all the SQL there is: schema, commits, reads, the alert log, the digest."""

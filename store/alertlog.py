@@ -1,0 +1,161 @@
+"""The alert log: states, events and the evaluation cursor of each run. Decides nothing.
+
+States, reasons and rules are plain text here; their meaning is in ``alerts``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from store.schema import alert_events, alert_states, checkpoints, runs
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """The state of one rule for one key; absent means inactive."""
+
+    rule: str
+    key: str
+    state: str
+    since: datetime
+    fired_at: datetime | None = None
+    thin_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One change of state, at a moment of event time, with the window that was judged."""
+
+    rule: str
+    key: str
+    scope: str
+    at: datetime
+    previous: str
+    state: str
+    reason: str
+    severity: int
+    fired_at: datetime | None
+    value: float | None
+    documents: int
+    window_start: datetime
+    window_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One firing of a rule for a key; ``resolved_at`` None while it lasts. Times are event time."""
+
+    run: str
+    rule: str
+    key: str
+    scope: str
+    severity: int
+    value: float | None
+    documents: int
+    fired_at: datetime
+    resolved_at: datetime | None
+
+
+def lock_cursor(connection: Connection, run_id: int) -> datetime | None:
+    """How far the run is evaluated; holds the run's row, so that one alerter moves it at a time."""
+    statement = select(runs.c.evaluated_until).where(runs.c.id == run_id).with_for_update()
+    return connection.scalar(statement)
+
+
+def move_cursor(connection: Connection, run_id: int, until: datetime) -> None:
+    """Record that the run is evaluated up to and including the grid point ``until``."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(evaluated_until=until))
+
+
+def newest_events(
+    connection: Connection, run_id: int, idle_since: datetime | None
+) -> list[datetime | None]:
+    """The newest event time of each partition; None where no record has come yet.
+
+    Partitions without progress since ``idle_since`` (wall clock) are left out, unless it is None.
+    """
+    statement = select(checkpoints.c.newest_event_at).where(checkpoints.c.run_id == run_id)
+    if idle_since is not None:
+        statement = statement.where(checkpoints.c.updated_at >= idle_since)
+    return list(connection.scalars(statement))
+
+
+def read_states(connection: Connection, run_id: int) -> list[StateRow]:
+    """Every state of the run that is not inactive."""
+    table = alert_states.c
+    columns = (table.rule, table.key, table.state, table.since, table.fired_at, table.thin_since)
+    rows = connection.execute(select(*columns).where(table.run_id == run_id))
+    return [StateRow(*row) for row in rows]
+
+
+def write_states(
+    connection: Connection,
+    run_id: int,
+    states: Sequence[StateRow],
+    cleared: Sequence[tuple[str, str]],
+) -> None:
+    """Keep ``states``, and forget those of the (rule, key) pairs that are inactive again."""
+    if states:
+        statement = insert(alert_states)
+        names = ("state", "since", "fired_at", "thin_since")
+        replaced = {name: statement.excluded[name] for name in names}
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["run_id", "rule", "key"], set_=replaced
+            ),
+            [{"run_id": run_id, **asdict(state)} for state in states],
+        )
+    if cleared:
+        table = alert_states.c
+        connection.execute(
+            delete(alert_states).where(
+                table.run_id == run_id,
+                table.rule == bindparam("old_rule"),
+                table.key == bindparam("old_key"),
+            ),
+            [{"old_rule": rule, "old_key": key} for rule, key in cleared],
+        )
+
+
+def append_events(connection: Connection, run_id: int, events: Sequence[EventRow]) -> list[int]:
+    """Write the events in order; their ids."""
+    statement = insert(alert_events).returning(alert_events.c.id)
+    return [
+        connection.execute(statement, {"run_id": run_id, **asdict(event)}).scalar_one()
+        for event in events
+    ]
+
+
+def read_alerts(connection: Connection, run_name: str | None = None) -> list[Alert]:
+    """Every alert that fired, with its end, the newest first; ``run_name`` None: of every run."""
+    fired, ended = alert_events.alias(), alert_events.alias()
+    same = and_(
+        ended.c.run_id == fired.c.run_id,
+        ended.c.rule == fired.c.rule,
+        ended.c.key == fired.c.key,
+        ended.c.at > fired.c.at,
+        ended.c.state == "resolved",
+    )
+    end = select(func.min(ended.c.at)).where(same).correlate(fired).scalar_subquery()
+    statement = (
+        select(
+            runs.c.name,
+            fired.c.rule,
+            fired.c.key,
+            fired.c.scope,
+            fired.c.severity,
+            fired.c.value,
+            fired.c.documents,
+            fired.c.at,
+            end,
+        )
+        .join(runs, runs.c.id == fired.c.run_id)
+        .where(fired.c.state == "firing")
+        .order_by(fired.c.at.desc(), fired.c.rule, fired.c.key)
+    )
+    if run_name is not None:
+        statement = statement.where(runs.c.name == run_name)
+    return [Alert(*row) for row in connection.execute(statement)]

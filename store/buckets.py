@@ -1,0 +1,107 @@
+"""Time buckets: minute and hour sums per scope, key and kind. A window is a sum of buckets.
+
+Knows no rule and no threshold.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from store.schema import time_buckets
+
+SCOPES = ("all", "topic", "symbol", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a window holds. ``score_sum`` is in units of 1e-4."""
+
+    documents: int = 0
+    negative: int = 0
+    neutral: int = 0
+    positive: int = 0
+    score_sum: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.documents + other.documents,
+            self.negative + other.negative,
+            self.neutral + other.neutral,
+            self.positive + other.positive,
+            self.score_sum + other.score_sum,
+        )
+
+    def __sub__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.documents - other.documents,
+            self.negative - other.negative,
+            self.neutral - other.neutral,
+            self.positive - other.positive,
+            self.score_sum - other.score_sum,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The sums of one key in one minute."""
+
+    key: str
+    start: datetime
+    kind: str
+    sums: Sums
+
+
+def read_buckets(  # noqa: PLR0913 - a span of one scope of one run, narrowed by keys
+    connection: Connection,
+    run_id: int,
+    scope: str,
+    start: datetime,
+    end: datetime,
+    keys: Iterable[str] | None = None,
+    width: str = "minute",
+) -> Iterator[Bucket]:
+    """The buckets of ``scope`` that begin in [start, end), by key and time; ``keys`` None: all."""
+    table = time_buckets.c
+    statement = (
+        select(
+            table.key,
+            table.start,
+            table.kind,
+            table.documents,
+            table.negative,
+            table.neutral,
+            table.positive,
+            table.score_sum,
+        )
+        .where(table.run_id == run_id, table.width == width, table.scope == scope)
+        .where(table.start >= start, table.start < end)
+        .order_by(table.key, table.start, table.kind)
+    )
+    if keys is not None:
+        statement = statement.where(table.key.in_(list(keys)))
+    for row in connection.execute(statement):
+        yield Bucket(row.key, row.start, row.kind, Sums(*row[3:]))
+
+
+def span(connection: Connection, run_id: int) -> tuple[datetime, datetime] | None:
+    """The first and the last minute of the run that hold a document; None while it is empty."""
+    table = time_buckets.c
+    first, last = connection.execute(
+        select(func.min(table.start), func.max(table.start)).where(
+            table.run_id == run_id, table.width == "minute", table.scope == "all"
+        )
+    ).one()
+    return None if first is None else (first, last)
+
+
+def counted_documents(connection: Connection, run_id: int) -> int:
+    """The sum over the minute buckets of the scope ``all``: the run's documents."""
+    table = time_buckets.c
+    total = connection.scalar(
+        select(func.coalesce(func.sum(table.documents), 0)).where(
+            table.run_id == run_id, table.width == "minute", table.scope == "all"
+        )
+    )
+    return int(total or 0)

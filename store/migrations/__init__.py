@@ -1,0 +1,1 @@
+"""Alembic's environment; the versions are in order of their numbers."""

@@ -1,0 +1,216 @@
+"""The tables, as the migrations leave them, for building queries. A test holds the two together.
+
+Every row carries its run: ``live``, or the name of a replay. Probabilities and scores are
+integers of 1e-4. Knows no behaviour.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+_MOMENT = DateTime(timezone=True)
+
+
+def _run(*, primary_key: bool = True) -> Column[int]:
+    key = ForeignKey("runs.id", ondelete="CASCADE")
+    return Column("run_id", Integer, key, primary_key=primary_key, nullable=False)
+
+
+def _count(name: str, kind: type[Integer] = BigInteger) -> Column[int]:
+    return Column(name, kind, nullable=False, server_default="0")
+
+
+def _text(name: str, *, primary_key: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=primary_key, nullable=False)
+
+
+def _moment(name: str, *, now: bool = False, primary_key: bool = False) -> Column[object]:
+    default = func.now() if now else None
+    return Column(name, _MOMENT, primary_key=primary_key, nullable=False, server_default=default)
+
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("feed", Text),
+    _moment("created_at", now=True),
+    Column("finished_at", _MOMENT),
+    Column("evaluated_until", _MOMENT),
+)
+
+models = Table(
+    "models",
+    metadata,
+    _text("version", primary_key=True),
+    Column("topics", ARRAY(Text), nullable=False),
+    Column("sentiments", ARRAY(Text), nullable=False),
+    _moment("first_used_at", now=True),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    _run(),
+    _text("id", primary_key=True),
+    _text("source"),
+    _text("kind"),
+    _moment("published_at"),
+    Column("title", Text),
+    _text("text"),
+    Column("url", Text),
+    Column("author", Text),
+    Column("language", Text),
+    _text("topic"),
+    _text("sentiment"),
+    Column("score", SmallInteger, nullable=False),
+    Column("topic_probabilities", ARRAY(SmallInteger), nullable=False),
+    Column("sentiment_probabilities", ARRAY(SmallInteger), nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("model", Text, ForeignKey("models.version"), nullable=False),
+    _moment("ingested_at", now=True),
+    Index("documents_by_time", "run_id", "published_at"),
+    Index("documents_by_topic", "run_id", "topic", "published_at"),
+)
+
+document_symbols = Table(
+    "document_symbols",
+    metadata,
+    _run(),
+    _text("document_id", primary_key=True),
+    _text("symbol", primary_key=True),
+    _moment("published_at"),
+    Index("documents_by_symbol", "run_id", "symbol", "published_at"),
+)
+
+time_buckets = Table(
+    "time_buckets",
+    metadata,
+    _run(),
+    _text("width", primary_key=True),
+    _text("scope", primary_key=True),
+    _text("key", primary_key=True),
+    _moment("start", primary_key=True),
+    _text("kind", primary_key=True),
+    _count("documents"),
+    _count("negative"),
+    _count("neutral"),
+    _count("positive"),
+    _count("score_sum"),
+    Index("buckets_by_time", "run_id", "width", "scope", "start"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _run(),
+    _text("source", primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("newest_event_at", _MOMENT),
+    _count("late"),
+    _moment("updated_at", now=True),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    _run(),
+    _text("source", primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    _text("reason"),
+    _text("detail"),
+    Column("payload", LargeBinary),
+    Column("size", Integer, nullable=False),
+    _moment("received_at", now=True),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    _run(),
+    _count("documents"),
+    _count("repeats"),
+    _count("dead_letters"),
+)
+
+alert_states = Table(
+    "alert_states",
+    metadata,
+    _run(),
+    _text("rule", primary_key=True),
+    _text("key", primary_key=True),
+    _text("state"),
+    _moment("since"),
+    Column("fired_at", _MOMENT),
+    Column("thin_since", _MOMENT),
+)
+
+alert_events = Table(
+    "alert_events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _run(primary_key=False),
+    _text("rule"),
+    _text("key"),
+    _text("scope"),
+    _moment("at"),
+    _text("previous"),
+    _text("state"),
+    _text("reason"),
+    Column("severity", SmallInteger, nullable=False),
+    Column("fired_at", _MOMENT),
+    Column("value", REAL),
+    _count("documents"),
+    _moment("window_start"),
+    _moment("window_end"),
+    _moment("recorded_at", now=True),
+    Index("events_by_alert", "run_id", "rule", "key", "at", "state", unique=True),
+    Index("events_by_time", "run_id", "at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("event_id", BigInteger, ForeignKey("alert_events.id", ondelete="CASCADE")),
+    _text("receiver"),
+    Column("payload", JSONB, nullable=False),
+    Column("status", Text, nullable=False, server_default="pending"),
+    _count("attempts", Integer),
+    _moment("next_attempt_at", now=True),
+    _moment("created_at", now=True),
+    Index("outbox_by_attempt", "status", "next_attempt_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("outbox_id", Uuid, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    _text("outcome"),
+    _text("detail"),
+    _moment("at", now=True),
+)
