@@ -1,0 +1,1 @@
+"""Rules, decisions and their consequences: from time buckets to somebody being told."""

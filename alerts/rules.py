@@ -1,0 +1,178 @@
+"""Rules and receivers as people write them: a TOML file, checked before anything runs.
+
+Knows no bucket, no state and no clock. docs/rules.md describes every field.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+GRID = timedelta(minutes=1)
+"""Rules are judged at whole multiples of this, counted from the UNIX epoch."""
+
+_DURATION = re.compile(r"(\d+)\s*([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION_FIELDS = {"window", "every", "for", "timeout", "give_up_after"}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+Severity = Annotated[int, msgspec.Meta(ge=1, le=10)]
+Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")]
+
+
+class RulesError(ValueError):
+    """A rules file cannot be used; the message names the file, the rule and the field."""
+
+
+class Metric(StrEnum):
+    """What a rule measures in a window."""
+
+    NEGATIVE_SHARE = "negative_share"
+    NEGATIVE_COUNT = "negative_count"
+    MEAN_SCORE = "mean_score"
+    DOCUMENTS = "documents"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A threshold rule: fires for a key while the metric of its window is beyond the threshold.
+
+    ``keys`` empty means every key of the scope. ``clear`` is where a firing alert ends
+    (hysteresis); by default it is the threshold itself.
+    """
+
+    name: Identifier
+    metric: Metric
+    threshold: float
+    scope: Literal["all", "topic", "symbol", "source"] = "topic"
+    keys: tuple[str, ...] = ()
+    kinds: tuple[Literal["news", "comment"], ...] = ("news", "comment")
+    operator: Literal[">=", "<="] = ">="
+    clear: float | None = None
+    window: timedelta = timedelta(hours=1)
+    every: timedelta = timedelta(minutes=5)
+    for_duration: timedelta = msgspec.field(name="for", default=timedelta(0))
+    min_documents: Annotated[int, msgspec.Meta(ge=0)] = 10
+    severity: Severity = 5
+    receivers: tuple[str, ...] = ("console",)
+
+    @property
+    def clear_threshold(self) -> float:
+        """Where a firing alert ends."""
+        return self.threshold if self.clear is None else self.clear
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody to tell. A webhook's ``url`` may hold ``${NAME}``, read from the environment."""
+
+    name: Identifier
+    type: Literal["console", "webhook"]
+    url: str | None = None
+    timeout: timedelta = timedelta(seconds=10)
+    give_up_after: timedelta = timedelta(hours=24)
+
+
+class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything in one rules file."""
+
+    rules: tuple[Rule, ...] = ()
+    receivers: tuple[Receiver, ...] = (Receiver(name="console", type="console"),)
+
+    def receiver(self, name: str) -> Receiver | None:
+        """The receiver of that name."""
+        return next((r for r in self.receivers if r.name == name), None)
+
+
+def load_rules(path: Path, environment: Mapping[str, str] | None = None) -> RuleSet:
+    """Read and check a rules file. Raises RulesError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RulesError(f"cannot read the rules file {path}: {error.strerror}") from error
+    return parse_rules(content, str(path), environment or {})
+
+
+def parse_rules(content: bytes, where: str, environment: Mapping[str, str]) -> RuleSet:
+    """The rules in ``content``; ``where`` names them in messages. Raises RulesError."""
+    try:
+        plain = tomllib.loads(content.decode("utf-8"))
+        _read_durations(plain)
+        rules = msgspec.convert(plain, RuleSet, builtin_types=(timedelta,))
+    except (msgspec.ValidationError, ValueError) as error:
+        raise RulesError(f"{where}: {error}") from error
+    receivers = tuple(_expand(receiver, where, environment) for receiver in rules.receivers)
+    rules = msgspec.structs.replace(rules, receivers=receivers)
+    _check_names(rules, where)
+    for rule in rules.rules:
+        _check(rule, rules, f"{where}: rule {rule.name!r}")
+    return rules
+
+
+def duration(text: str) -> timedelta:
+    """``90s``, ``30m``, ``1h``, ``2d`` or sums of them such as ``1h30m``. Raises ValueError."""
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text).strip():
+        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 1h, 2d or 1h30m")
+    return sum(
+        (timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), start=timedelta(0)
+    )
+
+
+def _read_durations(plain: dict[str, Any]) -> None:
+    """Replace the duration texts of rules and receivers, in place."""
+    for table in ("rules", "receivers"):
+        entries = plain.get(table, [])
+        for entry in entries if isinstance(entries, list) else []:
+            for name in _DURATION_FIELDS & (entry.keys() if isinstance(entry, dict) else set()):
+                try:
+                    entry[name] = duration(entry[name])
+                except (TypeError, ValueError) as error:
+                    raise ValueError(f"{entry.get('name', table)!r}: `{name}`: {error}") from error
+
+
+def _expand(receiver: Receiver, where: str, environment: Mapping[str, str]) -> Receiver:
+    if receiver.type == "webhook" and not receiver.url:
+        raise RulesError(f"{where}: receiver {receiver.name!r}: a webhook needs a `url`")
+    if receiver.url is None:
+        return receiver
+    names = _VARIABLE.findall(receiver.url)
+    if missing := [name for name in names if name not in environment]:
+        raise RulesError(
+            f"{where}: receiver {receiver.name!r}: the environment has no {', '.join(missing)}"
+        )
+    url = _VARIABLE.sub(lambda match: environment[match[1]], receiver.url)
+    if not url.startswith(("http://", "https://")):
+        raise RulesError(f"{where}: receiver {receiver.name!r}: `url` must be http or https")
+    return msgspec.structs.replace(receiver, url=url)
+
+
+def _check_names(rules: RuleSet, where: str) -> None:
+    for kind, names in (
+        ("rule", [rule.name for rule in rules.rules]),
+        ("receiver", [receiver.name for receiver in rules.receivers]),
+    ):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise RulesError(f"{where}: two {kind}s are called {twice[0]!r}")
+
+
+def _check(rule: Rule, rules: RuleSet, where: str) -> None:
+    for name, value in (("window", rule.window), ("every", rule.every)):
+        if value <= timedelta(0) or value % GRID:
+            raise RulesError(f"{where}: `{name}` must be a whole number of minutes, at least one")
+    if rule.for_duration < timedelta(0):
+        raise RulesError(f"{where}: `for` cannot be negative")
+    beyond = rule.clear_threshold > rule.threshold
+    if rule.clear_threshold != rule.threshold and beyond == (rule.operator == ">="):
+        raise RulesError(f"{where}: `clear` lies on the wrong side of `threshold`")
+    if rule.metric is Metric.NEGATIVE_SHARE and not 0 <= rule.threshold <= 1:
+        raise RulesError(f"{where}: a share lies between 0 and 1, not at {rule.threshold}")
+    if rule.metric is Metric.MEAN_SCORE and not -1 <= rule.threshold <= 1:
+        raise RulesError(f"{where}: a mean score lies between -1 and 1, not at {rule.threshold}")
+    if rule.min_documents == 0 and not rule.keys and rule.scope != "all":
+        raise RulesError(f"{where}: with `min_documents` 0 the `keys` must be named")
+    if unknown := [name for name in rule.receivers if rules.receiver(name) is None]:
+        raise RulesError(f"{where}: there is no receiver called {unknown[0]!r}")

@@ -1,0 +1,66 @@
+"""The alerter's clockwork: APScheduler jobs that evaluate and send, one process at a time.
+
+An advisory lock in the database makes sure of the one: a second alerter stands by and takes over
+when the first is gone. Late jobs are run late, never dropped, and never twice at once.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from alerts.alerter import Alerter
+from alerts.sender import Sender
+from store.database import Database
+from store.errors import DatabaseUnavailableError
+
+log = structlog.get_logger(__name__)
+
+_ALERTER_LOCK = 0x616C_6572
+
+
+class AlertSchedule:
+    """Evaluates and sends every ``seconds``, until stopped."""
+
+    def __init__(self, database: Database, alerter: Alerter, sender: Sender, seconds: int) -> None:
+        self._database = database
+        self._alerter = alerter
+        self._sender = sender
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = BlockingScheduler(
+            executors={"default": ThreadPoolExecutor(1)}, job_defaults=defaults, timezone=UTC
+        )
+        self._scheduler.add_job(
+            self.tick, "interval", seconds=seconds, next_run_time=datetime.now(UTC), id="alerter"
+        )
+
+    def run(self) -> None:
+        """Work until ``stop``."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End after the job under way."""
+        self._scheduler.shutdown(wait=False)
+
+    def tick(self) -> bool:
+        """Evaluate and send once; False where another alerter is at work or the database away."""
+        return guarded_tick(self._database, self._work)
+
+    def _work(self) -> None:
+        now = datetime.now(UTC)
+        self._alerter.advance(now)
+        self._sender.send_due(now)
+
+
+def guarded_tick(database: Database, work: Callable[[], None]) -> bool:
+    """Do ``work`` while holding the alerter's lock; False if it is held or the database away."""
+    try:
+        with database.try_lock(_ALERTER_LOCK) as held:
+            if held:
+                work()
+            return held
+    except DatabaseUnavailableError as error:
+        log.warning("waiting_for_database", error=str(error))
+        return False
