@@ -1,0 +1,67 @@
+"""The command line. Errors that a user can mend come out as one line, not as a traceback."""
+
+import sys
+
+import typer
+
+from alerts.rules import RulesError
+from ingest.files import FeedError
+from store.errors import StoreError
+from tapewatch.commands import classifying, inspecting, live, replaying, training
+from tapewatch.logs import configure_logs
+from tapewatch.settings import Settings
+
+app = typer.Typer(
+    help="Watches financial news and comments and alerts when negative sentiment spikes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def _configure() -> None:
+    settings = Settings()
+    configure_logs(settings.log_format, settings.log_level)
+
+
+for _command in (
+    replaying.demo,
+    replaying.replay,
+    live.worker,
+    live.alerter,
+    live.publish,
+    replaying.dashboard,
+    classifying.classify,
+    inspecting.alerts,
+    inspecting.status,
+    inspecting.digest,
+    inspecting.dead_letters,
+    inspecting.migrate,
+    training.pretrain,
+    training.train,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run a command; exit status 1 and one line for what the user can mend."""
+    try:
+        app()
+    except (StoreError, RulesError, FeedError) as error:
+        _fail(str(error))
+    except Exception as error:
+        # The classifier's and Kafka's errors are told by name: importing them takes seconds.
+        names = {"WeightsError", "DatasetError", "KafkaUnavailableError"}
+        if type(error).__name__ not in names:
+            raise
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"tapewatch: {message}\n")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

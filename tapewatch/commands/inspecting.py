@@ -1,0 +1,103 @@
+"""``status``, ``alerts``, ``dead-letters``, ``digest`` and ``migrate``: what the store holds."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from store import runs
+from store.alertlog import read_alerts
+from store.buckets import counted_documents, span
+from store.deadletters import count_by_reason, list_dead_letters
+from store.digest import digest as digest_of
+from store.outbox import count_by_status
+from store.runs import LIVE, find_run
+from tapewatch import console
+from tapewatch.commands.options import Json, RunName
+from tapewatch.database import open_database
+from tapewatch.settings import Settings
+from tapewatch.wiring import as_json as alert_as_json
+
+
+def status(as_json: Json = False) -> None:
+    """List the runs and how far they are."""
+    with open_database(Settings()) as database, database.transaction() as connection:
+        rows = []
+        for run in runs.list_runs(connection):
+            counted = runs.read_counters(connection, run.id)
+            extent = span(connection, run.id)
+            rows.append(
+                {
+                    "run": run.name,
+                    "feed": run.feed,
+                    **asdict(counted),
+                    "first": extent and extent[0],
+                    "last": extent and extent[1],
+                    "evaluated_until": run.evaluated_until,
+                    "finished_at": run.finished_at,
+                }
+            )
+        notifications = count_by_status(connection)
+    if as_json:
+        console.print_json({"runs": rows, "notifications": notifications})
+    elif rows:
+        console.print_table("Runs", list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        console.output.print("No runs yet: try `tapewatch demo` or `tapewatch replay FEED`.")
+
+
+def alerts(
+    run: Annotated[str | None, typer.Option("--run", help="One run; by default all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the alerts that fired, the newest first."""
+    with open_database(Settings()) as database, database.transaction() as connection:
+        if run is not None:
+            find_run(connection, run)
+        fired = [alert_as_json(alert) for alert in read_alerts(connection, run)]
+    if as_json:
+        for alert in fired:
+            console.print_json(alert)
+    elif fired:
+        rows = [list(alert.values()) for alert in fired]
+        console.print_table("Alerts (event time)", list(fired[0]), rows)
+    else:
+        console.output.print("No alert has fired.")
+
+
+def dead_letters(
+    run: RunName = LIVE,
+    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List the records that were turned away, with reason and position."""
+    with open_database(Settings()) as database, database.transaction() as connection:
+        found = find_run(connection, run)
+        letters = list_dead_letters(connection, found.id, limit)
+        reasons = count_by_reason(connection, found.id)
+    if as_json:
+        for letter in letters:
+            payload = (letter.payload or b"").decode("utf-8", "backslashreplace")
+            console.print_json({**asdict(letter), "payload": payload})
+        return
+    rows = [(f"{d.source}[{d.partition}]@{d.offset}", d.reason, d.detail, d.size) for d in letters]
+    console.print_table("Dead letters", ("position", "reason", "detail", "bytes"), rows)
+    console.output.print("By reason: " + (", ".join(f"{k} {v}" for k, v in reasons.items()) or "0"))
+
+
+def digest(run: RunName = LIVE, as_json: Json = False) -> None:
+    """Hash a run's documents, buckets and alerts in a fixed order."""
+    with open_database(Settings()) as database, database.transaction() as connection:
+        found = find_run(connection, run)
+        parts = digest_of(connection, found.id)
+        counted = counted_documents(connection, found.id)
+    if as_json:
+        console.print_json({"name": run, "counted_documents": counted, **parts})
+    else:
+        console.output.print(parts["run"])
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    with open_database(Settings()):
+        console.output.print("The schema is up to date.")

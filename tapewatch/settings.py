@@ -1,0 +1,66 @@
+"""Every setting there is, read from ``TAPEWATCH_*`` variables or a ``.env`` file.
+
+The table in docs/settings.md is made from the descriptions here; a test keeps the two the same.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What an operator may set; unknown ``TAPEWATCH_*`` variables are ignored."""
+
+    model_config = SettingsConfigDict(env_prefix="TAPEWATCH_", env_file=".env", extra="ignore")
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 14 or newer; unset: an embedded PostgreSQL 18 is started"
+    )
+    data_dir: Path = Field(Path(".tapewatch"), description="folder of the embedded PostgreSQL")
+    weights: Path = Field(
+        ROOT / "classifier" / "weights", description="folder of the model's weights"
+    )
+    rules: Path = Field(
+        ROOT / "tapewatch" / "demo" / "rules.toml", description="alert rules and receivers (TOML)"
+    )
+    threads: int = Field(
+        0, ge=0, description="processor threads of the classifier; 0: one for each core"
+    )
+    batch_documents: int = Field(
+        256, ge=1, le=10_000, description="documents polled, scored and committed at once"
+    )
+    allowed_lateness_seconds: int = Field(
+        60, ge=0, description="how far behind the newest document a document may come, unlate"
+    )
+    idle_seconds: int = Field(
+        60, ge=1, description="a partition silent for so long holds back no alert (live run)"
+    )
+    evaluate_every_seconds: int = Field(
+        5, ge=1, description="how often the alerter looks for complete windows"
+    )
+    kafka: str = Field("localhost:9092", description="Kafka bootstrap servers, comma separated")
+    kafka_topics: str = Field("news,comments", description="Kafka topics, comma separated")
+    kafka_group: str = Field("tapewatch", description="Kafka consumer group of the workers")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how workers and publishers talk to Kafka"
+    )
+    kafka_sasl_mechanism: (
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] | None
+    ) = Field(None, description="SASL mechanism")
+    kafka_sasl_username: str | None = Field(None, description="SASL user name")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ssl_cafile: Path | None = Field(None, description="certificate authority file (PEM)")
+    kafka_ssl_certfile: Path | None = Field(None, description="client certificate file (PEM)")
+    kafka_ssl_keyfile: Path | None = Field(None, description="client key file (PEM)")
+    dashboard_address: str = Field("127.0.0.1", description="address the dashboard listens on")
+    dashboard_port: int = Field(8501, ge=1, le=65535, description="port of the dashboard")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="logs for people or for programs"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least severe log line that is written"
+    )
