@@ -23,6 +23,20 @@ LONGEST_STEP = timedelta(days=14)
 """Event time judged in one transaction: a replay of years moves in steps of this."""
 
 
+def partition_time(
+    newest: datetime | None, moved: datetime, now: datetime, idle: timedelta | None
+) -> datetime | None:
+    """The event time that a partition has reached; None before its first document.
+
+    While it moves, that is its newest document. Once it has not moved for ``idle``, its time goes
+    on from there at the pace of the wall clock: windows close although nothing comes, and a
+    backlog that is merely stalled is not skipped.
+    """
+    if newest is None or idle is None or now - moved < idle:
+        return newest
+    return newest + (now - moved)
+
+
 @dataclass(frozen=True, slots=True)
 class Alerter:
     """Judges one run by one set of rules.
@@ -72,18 +86,23 @@ class Alerter:
         return events, until < watermark
 
     def _watermark(self, connection: Connection, now: datetime, *, finish: bool) -> datetime | None:
-        """The last grid point that every document up to then has reached, as far as we know."""
+        """The last grid point up to which we expect no more documents; None: none yet."""
+        progress = alertlog.read_progress(connection, self.run.id)
         if finish:
-            newest = [t for t in alertlog.newest_events(connection, self.run.id, None) if t]
+            newest = [event for event, _ in progress if event is not None]
             return floor(max(newest), GRID) + GRID if newest else None
-        idle_since = None if self.idle is None else now - self.idle
-        newest_events = alertlog.newest_events(connection, self.run.id, idle_since)
-        if not newest_events:  # every partition is idle: time goes on without them
-            return None if self.idle is None else floor(now - self.allowed_lateness, GRID)
-        known = [newest for newest in newest_events if newest is not None]
-        if len(known) < len(newest_events):
+        times = [
+            partition_time(newest, moved, now, self.idle)
+            for newest, moved in progress
+            if newest is not None or not self._is_idle(moved, now)
+        ]
+        known = [time for time in times if time is not None]
+        if not known or len(known) < len(times):
             return None
         return floor(min(known) - self.allowed_lateness, GRID)
+
+    def _is_idle(self, moved: datetime, now: datetime) -> bool:
+        return self.idle is not None and now - moved >= self.idle
 
     def _judge(
         self, connection: Connection, after: datetime, until: datetime

@@ -35,7 +35,7 @@ def evaluate(
     until: datetime,
 ) -> Outcome:
     """Judge ``rule`` at every grid point in (after, until]; ``series`` reach one window back."""
-    named = set(rule.keys) if rule.keys else set(series)
+    named = set(rule.keys) or ({""} if rule.scope == "all" else set(series))
     active = {key for name, key in before if name == rule.name}
     outcome = Outcome()
     for key in sorted(named | active):

@@ -47,6 +47,8 @@ class Splits:
     train: list[Example]
     development: list[Example]
     tests: dict[str, list[Example]]
+    held_out: frozenset[str]
+    """The normal form of every test and development text."""
 
 
 def normal_form(text: str) -> str:
@@ -73,16 +75,15 @@ def load_splits(directory: Path, development_share: float = 0.05) -> Splits:
     seen |= {normal_form(example.text) for example in tweet_test}
     training = _distinct([*topics, *tweets, *headlines, *_comments(directory)], seen)
     development = [e for e in training if _share(e.text, "development") < development_share]
-    held_out = {id(example) for example in development}
-    train = [example for example in training if id(example) not in held_out]
-    return Splits(train, development, tests)
+    held_out = {normal_form(example.text) for example in development}
+    train = [example for example in training if normal_form(example.text) not in held_out]
+    return Splits(train, development, tests, frozenset(seen | held_out))
 
 
 def load_corpus(directory: Path) -> list[str]:
     """Distinct texts for language-model pre-training, without any test or development text."""
     splits = load_splits(directory)
-    held_out = [e.text for rows in (splits.development, *splits.tests.values()) for e in rows]
-    seen = {normal_form(text) for text in held_out}
+    seen = set(splits.held_out)
     corpus = []
     for text in (*(e.text for e in splits.train), *_unlabelled(directory)):
         form = normal_form(text)
@@ -94,24 +95,26 @@ def load_corpus(directory: Path) -> list[str]:
 
 def _distinct(examples: Iterable[Example], excluded: set[str]) -> list[Example]:
     """One example a text: labels of the same text from two sets are joined, conflicts dropped."""
-    merged: dict[str, Example] = {}
+    same: dict[str, list[Example]] = {}
     for example in examples:
         form = normal_form(example.text)
-        if not form or form in excluded:
-            continue
-        known = merged.get(form)
-        merged[form] = example if known is None else _join(known, example)
-    return [e for e in merged.values() if (e.topic, e.sentiment) != (UNLABELLED, UNLABELLED)]
+        if form and form not in excluded:
+            same.setdefault(form, []).append(example)
+    joined = (
+        Example(
+            group[0].text,
+            _agreed(example.topic for example in group),
+            _agreed(example.sentiment for example in group),
+        )
+        for group in same.values()
+    )
+    return [e for e in joined if (e.topic, e.sentiment) != (UNLABELLED, UNLABELLED)]
 
 
-def _join(one: Example, other: Example) -> Example:
-    return Example(one.text, _agree(one.topic, other.topic), _agree(one.sentiment, other.sentiment))
-
-
-def _agree(one: int, other: int) -> int:
-    if UNLABELLED in (one, other):
-        return max(one, other)
-    return one if one == other else UNLABELLED
+def _agreed(labels: Iterable[int]) -> int:
+    """The one label that is given; none where there is none, or more than one."""
+    given = set(labels) - {UNLABELLED}
+    return given.pop() if len(given) == 1 else UNLABELLED
 
 
 def _without(rows: Sequence[Example], dropped: set[int]) -> list[Example]:

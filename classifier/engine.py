@@ -54,12 +54,14 @@ class Engine:
 
     @cached_property
     def version(self) -> str:
-        """The folder's name and a hash of everything in it that changes a prediction."""
+        """The model's shape and a hash of every file that has a part in a prediction."""
         state = hashlib.sha256()
         for pattern in ("*.safetensors", "tokenizer.json", "labels.json", "config.json"):
             for path in sorted(self._weights.glob(pattern)):
                 state.update(path.read_bytes())
-        return f"{self._weights.resolve().name}-{state.hexdigest()[:12]}"
+        config = self._model.trunk.config
+        shape = f"{config.model_type}-{config.num_hidden_layers}x{config.hidden_size}"
+        return f"{shape}-{state.hexdigest()[:8]}"
 
     def score(self, texts: Sequence[str]) -> list[Prediction]:
         """The predictions of ``texts``, in their order."""

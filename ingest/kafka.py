@@ -10,7 +10,8 @@ them before that is thrown away and read again.
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +55,7 @@ class KafkaSource:
         self._read_checkpoints = read_checkpoints
         self._listener = _Assignments()
         self.checkpoints: dict[Partition, Checkpoint | None] = {}
-        try:
+        with reaching(settings):
             self._consumer = KafkaConsumer(
                 **settings.connection(),
                 client_id="tapewatch-worker",
@@ -65,11 +66,6 @@ class KafkaSource:
                 heartbeat_interval_ms=settings.session_timeout_ms // 3,
                 isolation_level="read_committed",
             )
-        except KafkaError as error:
-            servers = ", ".join(settings.servers)
-            raise KafkaUnavailableError(
-                f"no Kafka answers at {servers}: {error}; set TAPEWATCH_KAFKA or start the broker"
-            ) from error
         self._consumer.subscribe(topics=list(settings.topics), listener=self._listener)
 
     def poll(self, limit: int) -> list[Record] | None:
@@ -166,12 +162,21 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def list_partitions(settings: KafkaSettings) -> list[Partition]:
     """Every partition of the topics, those that are still empty too."""
-    consumer = KafkaConsumer(**settings.connection())
-    try:
+    with reaching(settings), closing(KafkaConsumer(**settings.connection())) as consumer:
         return [
             Partition(topic, number)
             for topic in settings.topics
             for number in sorted(consumer.partitions_for_topic(topic) or ())
         ]
-    finally:
-        consumer.close()
+
+
+@contextmanager
+def reaching(settings: KafkaSettings) -> Iterator[None]:
+    """Say which servers were tried, and what to do, when a client cannot be made."""
+    try:
+        yield
+    except KafkaError as error:
+        servers = ", ".join(settings.servers)
+        raise KafkaUnavailableError(
+            f"no Kafka answers at {servers}: {error}; set TAPEWATCH_KAFKA or start the broker"
+        ) from error

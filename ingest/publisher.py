@@ -6,14 +6,15 @@ to the topics of those kinds; what says nothing of its kind goes to the first to
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 
 from ingest.batch import Record
-from ingest.kafka import KafkaSettings, KafkaUnavailableError
+from ingest.kafka import KafkaSettings, reaching
 
 
 class _Routing(msgspec.Struct):
@@ -26,20 +27,11 @@ _decoder = msgspec.json.Decoder(_Routing)
 
 def create_topics(settings: KafkaSettings, partitions: int) -> None:
     """Make the topics that are missing, each with so many partitions."""
-    try:
-        admin = KafkaAdminClient(**settings.connection())
-    except KafkaError as error:
-        servers = ", ".join(settings.servers)
-        raise KafkaUnavailableError(f"no Kafka answers at {servers}: {error}") from error
-    try:
+    with reaching(settings), closing(KafkaAdminClient(**settings.connection())) as admin:
         for topic in settings.topics:
             wanted = NewTopic(topic, num_partitions=partitions, replication_factor=-1)
-            try:
+            with suppress(TopicAlreadyExistsError):
                 admin.create_topics([wanted])
-            except TopicAlreadyExistsError:
-                continue
-    finally:
-        admin.close()
 
 
 def publish(

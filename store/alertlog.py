@@ -70,17 +70,11 @@ def move_cursor(connection: Connection, run_id: int, until: datetime) -> None:
     connection.execute(update(runs).where(runs.c.id == run_id).values(evaluated_until=until))
 
 
-def newest_events(
-    connection: Connection, run_id: int, idle_since: datetime | None
-) -> list[datetime | None]:
-    """The newest event time of each partition; None where no record has come yet.
-
-    Partitions without progress since ``idle_since`` (wall clock) are left out, unless it is None.
-    """
-    statement = select(checkpoints.c.newest_event_at).where(checkpoints.c.run_id == run_id)
-    if idle_since is not None:
-        statement = statement.where(checkpoints.c.updated_at >= idle_since)
-    return list(connection.scalars(statement))
+def read_progress(connection: Connection, run_id: int) -> list[tuple[datetime | None, datetime]]:
+    """For each partition its newest event time, if any, and when it last moved (wall clock)."""
+    table = checkpoints.c
+    statement = select(table.newest_event_at, table.updated_at).where(table.run_id == run_id)
+    return [(newest, moved) for newest, moved in connection.execute(statement)]
 
 
 def read_states(connection: Connection, run_id: int) -> list[StateRow]:

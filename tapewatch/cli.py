@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from pydantic import ValidationError
 
 from alerts.rules import RulesError
 from ingest.files import FeedError
@@ -50,6 +51,11 @@ def main() -> None:
         app()
     except (StoreError, RulesError, FeedError) as error:
         _fail(str(error))
+    except ValidationError as error:
+        wrong = ", ".join(
+            f"TAPEWATCH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        _fail(f"a setting is wrong: {wrong}; docs/settings.md lists them")
     except Exception as error:
         # The classifier's and Kafka's errors are told by name: importing them takes seconds.
         names = {"WeightsError", "DatasetError", "KafkaUnavailableError"}

@@ -22,6 +22,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         servers=_names(settings.kafka),
         topics=_names(settings.kafka_topics),
         group=settings.kafka_group,
+        session_timeout_ms=settings.kafka_session_timeout_ms,
         security={name: value for name, value in security.items() if value is not None},
     )
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """What an operator may set; unknown ``TAPEWATCH_*`` variables are ignored."""
 
-    model_config = SettingsConfigDict(env_prefix="TAPEWATCH_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TAPEWATCH_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL 14 or newer; unset: an embedded PostgreSQL 18 is started"
@@ -28,13 +30,15 @@ class Settings(BaseSettings):
         ROOT / "tapewatch" / "demo" / "rules.toml", description="alert rules and receivers (TOML)"
     )
     threads: int = Field(
-        0, ge=0, description="processor threads of the classifier; 0: one for each core"
+        0,
+        ge=0,
+        description="processor threads of the classifier; 0: as many as torch takes by itself",
     )
     batch_documents: int = Field(
         256, ge=1, le=10_000, description="documents polled, scored and committed at once"
     )
     allowed_lateness_seconds: int = Field(
-        60, ge=0, description="how far behind the newest document a document may come, unlate"
+        60, ge=0, description="how far behind the newest document another is not late yet"
     )
     idle_seconds: int = Field(
         60, ge=1, description="a partition silent for so long holds back no alert (live run)"
@@ -45,6 +49,9 @@ class Settings(BaseSettings):
     kafka: str = Field("localhost:9092", description="Kafka bootstrap servers, comma separated")
     kafka_topics: str = Field("news,comments", description="Kafka topics, comma separated")
     kafka_group: str = Field("tapewatch", description="Kafka consumer group of the workers")
+    kafka_session_timeout_ms: int = Field(
+        10_000, ge=1000, description="a worker silent for so long loses its partitions"
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how workers and publishers talk to Kafka"
     )

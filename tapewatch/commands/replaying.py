@@ -1,5 +1,6 @@
 """``replay`` and ``demo``: a historical feed through the same code as live documents."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from ingest.files import FeedFile
 from store.alertlog import EventRow
 from store.database import Database
 from store.outbox import count_by_status
+from store.runs import LIVE
 from tapewatch import console
 from tapewatch.commands.options import Device, Json, RulesFile
 from tapewatch.database import open_database
@@ -48,6 +50,8 @@ def replay(  # noqa: PLR0913 - the options of the command
     """Replay a historical feed into a run of its own; an interrupted replay goes on."""
     settings = Settings()
     FeedFile(feed)
+    if run == LIVE:
+        raise typer.BadParameter(f"the run {LIVE!r} is for Kafka; name another with --run")
     read = read_rules(settings, rules)
     with open_database(settings) as database:
         name = run or feed.name.split(".")[0]
@@ -171,7 +175,8 @@ def serving(
 
 
 def wait_for(server: "subprocess.Popen[bytes]") -> None:
-    """Wait until the server ends or somebody presses Ctrl+C."""
+    """Wait until the server ends, somebody presses Ctrl+C or the process is told to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while server.poll() is None:
             time.sleep(0.2)

@@ -1,0 +1,62 @@
+"""What must be true of any run, read straight from the tables."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from store.database import Database
+from store.runs import find_run
+
+_RECOUNT = """
+with counted as (
+    select 'all' scope, '' key, published_at, kind, sentiment, score
+    from documents where run_id = :run
+    union all select 'topic', topic, published_at, kind, sentiment, score
+    from documents where run_id = :run
+    union all select 'source', source, published_at, kind, sentiment, score
+    from documents where run_id = :run
+    union all select 'symbol', s.symbol, d.published_at, d.kind, d.sentiment, d.score
+    from documents d join document_symbols s on s.run_id = d.run_id and s.document_id = d.id
+    where d.run_id = :run
+), recount as (
+    select width, scope, key, date_trunc(width, published_at, 'UTC') start, kind,
+        count(*) documents, count(*) filter (where sentiment = 'negative') negative,
+        count(*) filter (where sentiment = 'neutral') neutral,
+        count(*) filter (where sentiment = 'positive') positive, sum(score) score_sum
+    from counted cross join (values ('minute'), ('hour')) w (width)
+    group by 1, 2, 3, 4, 5
+), kept as (
+    select width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
+    from time_buckets where run_id = :run
+)
+select (select count(*) from recount) buckets,
+    (select count(*) from (table recount except table kept) missing)
+    + (select count(*) from (table kept except table recount) extra) differences
+"""
+
+
+def count(database: Database, table: str, run: str) -> int:
+    """Rows of a table that belong to a run."""
+    with database.transaction() as connection:
+        found = find_run(connection, run)
+        statement = text(f"select count(*) from {table} where run_id = :run")
+        return int(connection.scalar(statement, {"run": found.id}) or 0)
+
+
+def taken_in(database: Database, run: str) -> int:
+    """Records of a run that ended as a document, a repeat or a dead letter."""
+    with database.transaction() as connection:
+        statement = text(
+            "select coalesce(sum(c.documents + c.repeats + c.dead_letters), 0) "
+            "from counters c join runs r on r.id = c.run_id where r.name = :run"
+        )
+        return int(connection.scalar(statement, {"run": run}) or 0)
+
+
+def buckets_equal_recount(database: Database, run: str) -> None:
+    """Every bucket is what counting the documents again gives, and there are some."""
+    with database.transaction() as connection:
+        found = find_run(connection, run)
+        row = connection.execute(text(_RECOUNT), {"run": found.id}).one()
+    assert row.buckets > 0
+    assert row.differences == 0
