@@ -1,12 +1,13 @@
 """``replay`` and ``demo``: a historical feed through the same code as live documents."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,7 @@ from tapewatch.wiring import Replay, ReplayReport, open_engine, open_run, read_r
 PACKAGE = Path(__file__).resolve().parent.parent
 DEMO_FEED = PACKAGE / "demo" / "feed.jsonl.gz"
 DEMO_RULES = PACKAGE / "demo" / "rules.toml"
+SERVER_SECONDS = 60
 DASHBOARD_SCRIPT = PACKAGE / "dashboard_app.py"
 
 
@@ -164,14 +166,25 @@ def serving(
     command = [sys.executable, "-m", "streamlit", "run", str(DASHBOARD_SCRIPT), *arguments]
     server = subprocess.Popen(command)  # noqa: S603 - our own arguments
     url = f"http://{address}:{port}/" + (f"?run={run}" if run else "")
-    console.output.print(f"The dashboard is at {url} (Ctrl+C ends it)")
     try:
-        if browser:
-            webbrowser.open(url)
+        if _is_up(server, address, port):
+            console.output.print(f"The dashboard is at {url} (Ctrl+C ends it)")
+            if browser:
+                webbrowser.open(url)
         yield server
     finally:
         server.terminate()
         server.wait(timeout=10)
+
+
+def _is_up(server: "subprocess.Popen[bytes]", address: str, port: int) -> bool:
+    """Wait until the server takes connections; False if it ends or takes too long."""
+    deadline = time.monotonic() + SERVER_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((address, port), timeout=1):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def wait_for(server: "subprocess.Popen[bytes]") -> None:

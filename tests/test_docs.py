@@ -1,0 +1,121 @@
+"""The pages: their commands parse, their links lead somewhere, their examples are true."""
+
+import json
+import re
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer.main
+
+from alerts.messages import payload
+from alerts.rules import Receiver, Rule, parse_rules
+from store.alertlog import EventRow
+from tapewatch.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = typer.main.get_command(app).commands
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?[^)]*\)")
+SHELL_ENDS = re.compile(r"[|&;<>]+")
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: page.name)
+def page(request):
+    assert request.param.exists(), f"{request.param.name} is missing"
+    return request.param
+
+
+def blocks(text, *languages):
+    return [content for language, content in FENCE.findall(text) if language in languages]
+
+
+def commands(text):
+    """The words of every `tapewatch ...` line in a shell block, up to a pipe or redirection."""
+    for block in blocks(text, "sh", "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("tapewatch "):
+                lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+                lexer.whitespace_split = True
+                words = list(lexer)
+                ends = [i for i, word in enumerate(words) if SHELL_ENDS.fullmatch(word)]
+                yield words[1 : ends[0] if ends else None]
+
+
+def test_every_command_parses(page):
+    for name, *arguments in commands(page.read_text("utf-8")):
+        if name == "--help":
+            continue
+        assert name in COMMANDS, f"there is no command {name!r}"
+        if "--help" not in arguments:
+            COMMANDS[name].make_context(name, list(arguments))
+
+
+def test_every_relative_link_leads_to_a_file(page):
+    text = FENCE.sub("", page.read_text("utf-8"))
+    for target in LINK.findall(text):
+        if re.match(r"[a-z]+:|#", target):
+            continue
+        assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_commands_are_read_as_a_shell_reads_them():
+    text = (
+        "```sh\n# a note\n"
+        'tapewatch classify "two words" \\\n  --json | head\n'
+        "make demo\ntapewatch status # all runs\n```\n"
+        "```toml\ntapewatch = 1\n```\n"
+    )
+    assert list(commands(text)) == [["classify", "two words", "--json"], ["status"]]
+
+
+RULES_PAGE = (ROOT / "docs" / "rules.md").read_text("utf-8")
+
+
+def test_the_example_of_the_rules_page_is_a_rules_file():
+    (example,) = blocks(RULES_PAGE, "toml")
+    rules = parse_rules(example.encode(), "docs/rules.md", {"RISK_DESK_TOKEN": "t"})
+    assert [rule.name for rule in rules.rules] == ["bank-turns-negative", "wire-is-silent"]
+
+
+@pytest.mark.parametrize("struct", [Rule, Receiver])
+def test_the_rules_page_names_every_field_with_its_default(struct):
+    for field in msgspec.structs.fields(struct):
+        rows = re.findall(
+            rf"^\| `{field.encode_name}` \| [^|]+ \| ([^|]+) \|", RULES_PAGE, re.MULTILINE
+        )
+        assert rows, f"docs/rules.md lacks {struct.__name__}.{field.encode_name}"
+        assert default_in_words(field) in rows
+
+
+def default_in_words(field):
+    if field.required:
+        return "required"
+    default = field.default
+    if field.name == "clear":
+        return "the threshold"
+    if default is None:
+        return "unset"
+    if field.type.__name__ == "timedelta":
+        seconds = int(default.total_seconds())
+        units = {3600: "h", 60: "m"}
+        size = next((n for n in units if seconds and seconds % n == 0), 1)
+        return f'`"{seconds // size}{units.get(size, "s")}"`'
+    listed = list(default) if isinstance(default, tuple) else default
+    return f"`{json.dumps(listed)}`"
+
+
+def test_the_webhook_example_is_what_is_sent():
+    (example,) = map(json.loads, blocks(RULES_PAGE, "json"))
+    moment = {
+        name: datetime.fromisoformat(example[name])
+        for name in ("at", "fired_at", "window_start", "window_end")
+    }
+    told = ("rule", "key", "scope", "state", "reason", "severity", "value", "documents")
+    event = EventRow(previous="pending", **{name: example[name] for name in told}, **moment)
+    assert moment["at"].tzinfo == UTC
+    assert payload(event, example["run"]) == example
