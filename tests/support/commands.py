@@ -28,13 +28,17 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 def tapewatch(
-    *arguments: object, seconds: float = 180, fails: bool = False, **settings: object
+    *arguments: object,
+    seconds: float = 180,
+    fails: bool = False,
+    folder: Path | None = None,
+    **settings: object,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; it must succeed, or with `fails` must not."""
+    """Run a command to its end, in `folder`; it must succeed, or with `fails` must not."""
     done = subprocess.run(
         _command(arguments),
         env=environment(**settings),
-        cwd=tempfile.gettempdir(),
+        cwd=folder or tempfile.gettempdir(),
         capture_output=True,
         text=True,
         timeout=seconds,
