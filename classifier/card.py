@@ -25,6 +25,7 @@ def write_card(  # noqa: PLR0913 - what a card says
     command: str,
     rows: Mapping[str, int],
     made_on: date,
+    base: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``card.json`` and ``README.md`` into the folder of weights."""
     config = model.trunk.config
@@ -32,6 +33,7 @@ def write_card(  # noqa: PLR0913 - what a card says
         "version": version,
         "made_on": made_on.isoformat(),
         "command": command,
+        "base": dict(base or {}),
         "architecture": type(model.trunk).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "layers": config.num_hidden_layers,
@@ -75,7 +77,7 @@ def _markdown(card: Mapping[str, Any], scores: Mapping[str, Sequence[Score]]) ->
             "Made with:",
             "",
             "```",
-            card["command"],
+            *_commands(card),
             "```",
             "",
             f"Trained on {card['rows']['train']:,} labelled rows; the best epoch was chosen on "
@@ -88,6 +90,18 @@ def _markdown(card: Mapping[str, Any], scores: Mapping[str, Sequence[Score]]) ->
             "",
         ]
     )
+
+
+def _commands(card: Mapping[str, Any]) -> list[str]:
+    base = card["base"]
+    if not base:
+        return [card["command"]]
+    epochs, seed = base["epochs"], base["seed"]
+    return [
+        f"tapewatch pretrain --data DATA --output base --epochs {epochs:g} --seed {seed}"
+        f"    # {base['texts']:,} texts, {base['nats_per_token']:.2f} nats a token held out",
+        card["command"],
+    ]
 
 
 def _with(value: float, interval: tuple[float, float]) -> str:

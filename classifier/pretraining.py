@@ -4,8 +4,9 @@ Texts are joined by the end token and cut into blocks of equal length. transform
 the work, so accelerate and torchrun scale it. Knows no labels.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from transformers import (
 )
 
 from classifier.tokenizer import train_tokenizer
+
+BASE_RECORD = "pretraining.json"
+"""Beside a base: how it was made, for the card of what is fine-tuned from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ def pretrain(
     loss = float(trainer.evaluate()["eval_loss"])
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
+    record = {"texts": len(corpus), "nats_per_token": round(loss, 4), **asdict(settings)}
+    (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return loss
 
 

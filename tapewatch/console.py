@@ -5,8 +5,10 @@ Feed text is printed as it is, never as markup.
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -39,6 +41,27 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     output.print(table)
+
+
+def print_alerts(alerts: Sequence[Mapping[str, Any]]) -> None:
+    """Alerts as a table for people; they come as ``tapewatch.wiring.as_json`` makes them."""
+    rows = [
+        (
+            alert["run"],
+            alert["rule"],
+            alert["key"] or "all documents",
+            alert["severity"],
+            _minute(alert["fired_at"]),
+            _minute(alert["resolved_at"]) if alert["resolved_at"] else "firing",
+        )
+        for alert in alerts
+    ]
+    columns = ("run", "rule", "key", "severity", "fired", "resolved")
+    print_table("Alerts, in event time (UTC)", columns, rows)
+
+
+def _minute(moment: str) -> str:
+    return datetime.fromisoformat(moment).strftime("%d %b %Y %H:%M")
 
 
 @contextmanager

@@ -59,8 +59,7 @@ def alerts(
         for alert in fired:
             console.print_json(alert)
     elif fired:
-        rows = [list(alert.values()) for alert in fired]
-        console.print_table("Alerts (event time)", list(fired[0]), rows)
+        console.print_alerts(fired)
     else:
         console.output.print("No alert has fired.")
 

@@ -147,13 +147,8 @@ def show(report: ReplayReport, *, as_json: bool) -> None:
         f"{report.dead_letters:,} dead letters, {len(report.alerts)} alerts; "
         f"{report.documents_per_second:,.0f} documents/s over {report.seconds:.1f} s"
     )
-    rows = [
-        (a["rule"], a["key"] or "all documents", a["severity"], a["fired_at"], a["resolved_at"])
-        for a in report.alerts
-    ]
-    if rows:
-        columns = ("rule", "key", "severity", "fired", "resolved")
-        console.print_table("Alerts (event time)", columns, rows)
+    if report.alerts:
+        console.print_alerts(report.alerts)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """``pretrain`` and ``train``: from texts to the weights that ship."""
 
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,7 @@ def train(  # noqa: PLR0913 - the options of the command
     from classifier.evaluation import evaluate  # noqa: PLC0415
     from classifier.finetuning import FinetuningSettings, finetune  # noqa: PLC0415
     from classifier.model import save_weights  # noqa: PLC0415
+    from classifier.pretraining import BASE_RECORD  # noqa: PLC0415
 
     splits = load_splits(data)
     labelled = splits.train[:rows]
@@ -61,7 +63,9 @@ def train(  # noqa: PLR0913 - the options of the command
     )
     counted = {"train": len(labelled), "development": len(splits.development)}
     today = datetime.now(UTC).date()
-    write_card(output, model, engine.version, scores, command, counted, today)
+    record = Path(base) / BASE_RECORD
+    origin = json.loads(record.read_text()) if record.is_file() else None
+    write_card(output, model, engine.version, scores, command, counted, today, origin)
     table = [
         (name, s.head, s.rows, f"{s.accuracy:.3f}", f"{s.macro_f1:.3f}")
         for name, of_set in scores.items()
