@@ -104,6 +104,8 @@ def _shape(settings: PretrainingSettings, tokenizer: PreTrainedTokenizerBase) ->
         n_embd=settings.width,
         n_layer=settings.layers,
         n_head=settings.heads,
+        # The same function as GPT-2's own "gelu_new", in one kernel instead of seven.
+        activation_function="gelu_pytorch_tanh",
         resid_pdrop=settings.dropout,
         embd_pdrop=settings.dropout,
         attn_pdrop=0.0,

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
         description="processor threads of the classifier; 0: as many as torch takes by itself",
     )
     batch_documents: int = Field(
-        256, ge=1, le=10_000, description="documents polled, scored and committed at once"
+        512, ge=1, le=10_000, description="documents polled, scored and committed at once"
     )
     allowed_lateness_seconds: int = Field(
         60, ge=0, description="how far behind the newest document another is not late yet"

@@ -1,6 +1,7 @@
 """``status``, ``alerts``, ``dead-letters``, ``digest`` and ``migrate``: what the store holds."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -41,9 +42,16 @@ def status(as_json: Json = False) -> None:
     if as_json:
         console.print_json({"runs": rows, "notifications": notifications})
     elif rows:
-        console.print_table("Runs", list(rows[0]), [list(row.values()) for row in rows])
+        columns = ("run", "documents", "repeats", "dead_letters", "first", "last", "finished_at")
+        shown = [[_readable(row[name]) for name in columns] for row in rows]
+        console.print_table("Runs (UTC)", columns, shown)
+        console.output.print(f"Notifications: {notifications or 'none'}")
     else:
         console.output.print("No runs yet: try `tapewatch demo` or `tapewatch replay FEED`.")
+
+
+def _readable(value: object) -> object:
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
 
 
 def alerts(
