@@ -40,7 +40,7 @@ class Webhook:
         headers = {"webhook-id": str(message.id)}
         try:
             response = self._client.post(self._url, json=message.payload, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise DeliveryError(f"{type(error).__name__}: {error}") from error
         if not response.is_success:
             raise DeliveryError(f"answered {response.status_code}")

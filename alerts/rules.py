@@ -3,6 +3,7 @@
 Knows no bucket, no state and no clock. docs/rules.md describes every field.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -130,7 +131,7 @@ def _read_durations(plain: dict[str, Any]) -> None:
             for name in _DURATION_FIELDS & (entry.keys() if isinstance(entry, dict) else set()):
                 try:
                     entry[name] = duration(entry[name])
-                except (TypeError, ValueError) as error:
+                except (TypeError, ValueError, OverflowError) as error:
                     raise ValueError(f"{entry.get('name', table)!r}: `{name}`: {error}") from error
 
 
@@ -165,14 +166,22 @@ def _check(rule: Rule, rules: RuleSet, where: str) -> None:
             raise RulesError(f"{where}: `{name}` must be a whole number of minutes, at least one")
     if rule.for_duration < timedelta(0):
         raise RulesError(f"{where}: `for` cannot be negative")
-    beyond = rule.clear_threshold > rule.threshold
-    if rule.clear_threshold != rule.threshold and beyond == (rule.operator == ">="):
-        raise RulesError(f"{where}: `clear` lies on the wrong side of `threshold`")
-    if rule.metric is Metric.NEGATIVE_SHARE and not 0 <= rule.threshold <= 1:
-        raise RulesError(f"{where}: a share lies between 0 and 1, not at {rule.threshold}")
-    if rule.metric is Metric.MEAN_SCORE and not -1 <= rule.threshold <= 1:
-        raise RulesError(f"{where}: a mean score lies between -1 and 1, not at {rule.threshold}")
+    if not rule.kinds:
+        raise RulesError(f"{where}: `kinds` is empty; leave it out for news and comments")
     if rule.min_documents == 0 and not rule.keys and rule.scope != "all":
         raise RulesError(f"{where}: with `min_documents` 0 the `keys` must be named")
     if unknown := [name for name in rule.receivers if rules.receiver(name) is None]:
         raise RulesError(f"{where}: there is no receiver called {unknown[0]!r}")
+    _check_thresholds(rule, where)
+
+
+def _check_thresholds(rule: Rule, where: str) -> None:
+    threshold, clear = rule.threshold, rule.clear_threshold
+    if not (math.isfinite(threshold) and math.isfinite(clear)):
+        raise RulesError(f"{where}: `threshold` and `clear` must be numbers")
+    if clear != threshold and (clear > threshold) == (rule.operator == ">="):
+        raise RulesError(f"{where}: `clear` lies on the wrong side of `threshold`")
+    if rule.metric is Metric.NEGATIVE_SHARE and not 0 <= threshold <= 1:
+        raise RulesError(f"{where}: a share lies between 0 and 1, not at {threshold}")
+    if rule.metric is Metric.MEAN_SCORE and not -1 <= threshold <= 1:
+        raise RulesError(f"{where}: a mean score lies between -1 and 1, not at {threshold}")

@@ -29,29 +29,34 @@ class AlertSchedule:
         self._alerter = alerter
         self._sender = sender
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._stopped = False
+        self._executor = ThreadPoolExecutor(1)
         self._scheduler = BlockingScheduler(
-            executors={"default": ThreadPoolExecutor(1)}, job_defaults=defaults, timezone=UTC
+            executors={"default": self._executor}, job_defaults=defaults, timezone=UTC
         )
         self._scheduler.add_job(
             self.tick, "interval", seconds=seconds, next_run_time=datetime.now(UTC), id="alerter"
         )
 
     def run(self) -> None:
-        """Work until ``stop``."""
-        self._scheduler.start()
+        """Work until ``stop``, and until the job then under way has ended."""
+        if not self._stopped:
+            self._scheduler.start()
+        self._executor.shutdown(wait=True)
 
     def stop(self) -> None:
-        """End after the job under way."""
-        self._scheduler.shutdown(wait=False)
+        """Have ``run`` end after the job under way. Returns at once; fit for a signal handler."""
+        self._stopped = True
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def tick(self) -> bool:
         """Evaluate and send once; False where another alerter is at work or the database away."""
         return guarded_tick(self._database, self._work)
 
     def _work(self) -> None:
-        now = datetime.now(UTC)
-        self._alerter.advance(now)
-        self._sender.send_due(now)
+        self._alerter.advance(datetime.now(UTC))
+        self._sender.send_due(datetime.now(UTC))
 
 
 def guarded_tick(database: Database, work: Callable[[], None]) -> bool:

@@ -142,20 +142,24 @@ def _topics(directory: Path) -> tuple[list[Example], list[Example], set[int]]:
     folder = _file(directory, "twitter-financial-news-topic")
     splits = []
     for name in ("train", "validation"):
-        frame = pd.read_parquet(folder / f"{name}.parquet")
+        frame = pd.read_parquet(_file(folder, f"{name}.parquet"))
         rows = zip(frame["text"], frame["label"], strict=True)
         splits.append([Example(text, topic=int(label)) for text, label in rows])
-    return splits[0], splits[1], _row_numbers(folder / "validation_rows_duplicated_in_train.txt")
+    return (
+        splits[0],
+        splits[1],
+        _row_numbers(_file(folder, "validation_rows_duplicated_in_train.txt")),
+    )
 
 
 def _tweet_sentiment(directory: Path) -> tuple[list[Example], list[Example], set[int]]:
     folder = _file(directory, "twitter-financial-news-sentiment")
     splits = []
     for name in ("train", "valid"):
-        frame = pd.read_csv(folder / f"sent_{name}.csv")
+        frame = pd.read_csv(_file(folder, f"sent_{name}.csv"))
         rows = zip(frame["text"], frame["label"], strict=True)
         splits.append([Example(t, sentiment=_TWITTER_SENTIMENT[int(label)]) for t, label in rows])
-    return splits[0], splits[1], _row_numbers(folder / "valid_rows_duplicated_in_train.txt")
+    return splits[0], splits[1], _row_numbers(_file(folder, "valid_rows_duplicated_in_train.txt"))
 
 
 def _headlines(directory: Path) -> list[Example]:

@@ -69,9 +69,12 @@ class Engine:
             return []
         # One token more than fits tells a truncated text from one that just fits.
         heads = [text[:CHARACTERS_READ] for text in texts]
-        tokens = encode(self._tokenizer, heads, self.context + 1)
-        cut = [len(ids) > self.context for ids in tokens]
-        tokens = [[*ids[: self.context - 1], ids[-1]] for ids in tokens]
+        longer = encode(self._tokenizer, heads, self.context + 1)
+        cut = [len(ids) > self.context for ids in longer]
+        tokens = [
+            [*ids[: self.context - 1], ids[-1]] if too_long else ids
+            for ids, too_long in zip(longer, cut, strict=True)
+        ]
         predictions: list[Prediction | None] = [None] * len(texts)
         for batch in plan([len(ids) for ids in tokens], self.token_budget):
             topics, sentiments = self._probabilities(batch, tokens)

@@ -114,10 +114,13 @@ def _metrics(outcome: EvalPrediction) -> dict[str, float]:
     targets: Any = outcome.label_ids
     for name, logits, target in zip(("topic", "sentiment"), outputs, targets, strict=True):
         labelled = target != UNLABELLED
+        if not labelled.any():
+            continue
         predicted = logits[labelled].argmax(axis=-1)
         metrics[f"{name}_macro_f1"] = macro_f1(target[labelled], predicted)
         metrics[f"{name}_accuracy"] = float((predicted == target[labelled]).mean())
-    metrics["macro_f1"] = (metrics["topic_macro_f1"] + metrics["sentiment_macro_f1"]) / 2
+    measured = [value for name, value in metrics.items() if name.endswith("macro_f1")]
+    metrics["macro_f1"] = sum(measured) / max(1, len(measured))
     return metrics
 
 

@@ -26,6 +26,11 @@ HEADS_FILE = "heads.safetensors"
 LABELS_FILE = "labels.json"
 
 
+_UNREADABLE = (
+    OSError, SafetensorError, RuntimeError, ValueError, TypeError, AttributeError, KeyError
+)  # fmt: skip
+
+
 class WeightsError(RuntimeError):
     """A folder of weights is missing, incomplete or damaged; the message says which and why."""
 
@@ -119,7 +124,7 @@ def load_weights(folder: Path) -> tuple[TwoHeadedGPT, PreTrainedTokenizerBase]:
         model = TwoHeadedGPT(load_trunk(str(folder)), labels)
         missing, unexpected = model.load_state_dict(load_file(folder / HEADS_FILE), strict=False)
         tokenizer = load_tokenizer(str(folder))
-    except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise WeightsError(f"the weights in {folder} cannot be read: {error}") from error
     absent = [name for name in missing if not _of_trunk(name)]
     if absent or unexpected:

@@ -21,6 +21,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from classifier.datasets import DatasetError
 from classifier.tokenizer import train_tokenizer
 
 BASE_RECORD = "pretraining.json"
@@ -80,6 +81,11 @@ def pretrain(
     held_out = max(1, len(texts) // 100)
     train = Blocks(tokenizer, texts[:-held_out], settings.context)
     test = Blocks(tokenizer, texts[-held_out:], settings.context)
+    if not (len(train) and len(test)):
+        raise DatasetError(
+            f"{len(texts)} texts are too few: a hundredth of them, held out, must fill a block of "
+            f"{settings.context} tokens"
+        )
     torch.manual_seed(settings.seed)
     model = GPT2LMHeadModel(_shape(settings, tokenizer))
     trainer = Trainer(

@@ -5,6 +5,7 @@ nothing else; the reason and detail end in a dead letter. Knows nothing of where
 from.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -19,6 +20,8 @@ FUTURE_TOLERANCE = timedelta(minutes=5)
 """How far a publisher's clock may run ahead of ours."""
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+
+_CASHTAG = re.compile(r"^[$\s]+")
 
 Kind = Literal["news", "comment"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -98,13 +101,12 @@ def decode(payload: bytes | None, now: datetime) -> Document:
         raise RejectedRecordError(Reason.TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES}")
     wire = _decode_wire(payload)
     text = _required_text(wire)
-    identity = _printable(str(wire.id))
-    if not identity:
-        raise RejectedRecordError(Reason.BAD_FIELD, "`id` holds nothing but white space")
+    identity = _named("id", str(wire.id))
+    source = _named("source", wire.source)
     published_at = _published_at(wire.published_at, now)
     return Document(
         id=identity,
-        source=_printable(wire.source),
+        source=source,
         kind=wire.kind,
         published_at=published_at,
         text=text,
@@ -132,6 +134,13 @@ def _decode_wire(payload: bytes) -> _Wire:
         raise RejectedRecordError(Reason.BAD_FIELD, str(error)) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise RejectedRecordError(Reason.NOT_JSON, str(error)) from error
+
+
+def _named(field: str, value: str) -> str:
+    name = _printable(value)
+    if not name:
+        raise RejectedRecordError(Reason.BAD_FIELD, f"`{field}` holds nothing but white space")
+    return name
 
 
 def _required_text(wire: _Wire) -> str:
@@ -171,7 +180,7 @@ def _parse(value: object) -> datetime:
 
 def _symbols(wire: _Wire) -> tuple[str, ...]:
     named = [*(wire.symbols or ()), *((wire.symbol,) if wire.symbol else ())]
-    cleaned = (_printable(name).upper().removeprefix("$") for name in named)
+    cleaned = (_CASHTAG.sub("", _printable(name)).upper() for name in named)
     return tuple(sorted({name for name in cleaned if name})[:MAX_SYMBOLS])
 
 

@@ -8,6 +8,8 @@ import csv
 import gzip
 import io
 import re
+import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
@@ -16,13 +18,19 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import msgspec
-from pyarrow import parquet
+from pyarrow import ArrowInvalid, parquet
 
 from ingest.batch import Advance, Checkpoint, Partition, Record
 from ingest.document import MAX_BYTES
 
 _LINE_KEPT = 4 * MAX_BYTES
 """Bytes of an overlong line that are kept; the rest is read past."""
+
+
+_LONGEST_CELL = 2**31 - 1
+"""Characters of a CSV cell: whatever there is, for the decoder to turn away."""
+
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, csv.Error, ArrowInvalid)
 
 
 class FeedError(ValueError):
@@ -93,9 +101,12 @@ class FeedFile:
 
     def __iter__(self) -> Iterator[Record]:
         self._stack.close()
-        for offset, payload in self._reader(self):
-            if payload:
-                yield Record(self.partition, offset, payload)
+        try:
+            for offset, payload in self._reader(self):
+                if payload:
+                    yield Record(self.partition, offset, payload)
+        except _DAMAGED as error:
+            raise FeedError(f"{self.path} is damaged: {error}") from error
 
     def open(self) -> IO[bytes]:
         """The file as bytes, its compression undone; progress follows the bytes on disk."""
@@ -130,7 +141,7 @@ def _reader(path: Path) -> Callable[[FeedFile], Iterator[tuple[int, bytes]]]:
 
 def _json_lines(feed: FeedFile) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(_lines(feed.open())):
-        yield number, line.strip()
+        yield number, (line.removeprefix(BOM_UTF8) if number == 0 else line).strip()
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -142,7 +153,7 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _csv_rows(feed: FeedFile) -> Iterator[tuple[int, bytes]]:
-    csv.field_size_limit(_LINE_KEPT)
+    csv.field_size_limit(_LONGEST_CELL)
     text = io.TextIOWrapper(feed.open(), "utf-8-sig", errors="surrogateescape", newline="")
     with text:
         for number, row in enumerate(csv.DictReader(text)):
@@ -166,7 +177,7 @@ def _parquet_rows(feed: FeedFile) -> Iterator[tuple[int, bytes]]:
 
 def _as_json(row: Mapping[str | None, Any]) -> bytes:
     """A table's row as a record: empty cells are absent fields, a list cell is a list."""
-    fields = {str(name): value for name, value in row.items() if value not in (None, "")}
+    fields = {str(name): _text(value) for name, value in row.items() if value not in (None, "")}
     symbols = fields.get("symbols")
     if isinstance(symbols, str):
         fields["symbols"] = [name for name in re.split(r"[\s,;|]+", symbols) if name]
@@ -174,6 +185,11 @@ def _as_json(row: Mapping[str | None, Any]) -> bytes:
         return msgspec.json.encode(fields, enc_hook=_plain)
     except UnicodeEncodeError:  # bytes that are no UTF-8: let the decoder say so
         return "\x1f".join(map(str, fields.values())).encode("utf-8", "surrogateescape")
+
+
+def _text(value: object) -> object:
+    """Bytes are text: Parquet files of some writers hold their strings so."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _plain(value: object) -> object:

@@ -61,7 +61,9 @@ class Alert:
 
 def lock_cursor(connection: Connection, run_id: int) -> datetime | None:
     """How far the run is evaluated; holds the run's row, so that one alerter moves it at a time."""
-    statement = select(runs.c.evaluated_until).where(runs.c.id == run_id).with_for_update()
+    # NO KEY UPDATE: workers, whose rows refer to the run, need not wait.
+    statement = select(runs.c.evaluated_until).where(runs.c.id == run_id)
+    statement = statement.with_for_update(key_share=True)
     return connection.scalar(statement)
 
 

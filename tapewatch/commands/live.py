@@ -84,9 +84,8 @@ def alerter(
         judge = make_alerter(database, opened, read, settings, notify=True, on_event=_log_event)
         with closing(Sender(database, read)) as sender:
             if once or finish:
-                now = datetime.now(UTC)
-                judge.advance(now, finish=finish)
-                sender.send_due(now)
+                judge.advance(datetime.now(UTC), finish=finish)
+                sender.send_due(datetime.now(UTC))
                 return
             schedule = AlertSchedule(database, judge, sender, settings.evaluate_every_seconds)
             _on_signals(schedule.stop)

@@ -1,0 +1,244 @@
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.decisions import Reason, Standing, State, decide
+from alerts.evaluation import evaluate, removed
+from alerts.rules import Metric, Rule
+from alerts.windows import Series
+from store.buckets import Sums
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+MOOD = {"-": Sums(1, negative=1), "=": Sums(1, neutral=1), "#": Sums(5, negative=5)}
+
+
+def at(minute):
+    return NOON + minute * MINUTE
+
+
+def drawn(timeline):
+    """`-` a minute with one negative document, `=` one neutral, `#` five negative, `.` none."""
+    return Series([(at(i), MOOD[c]) for i, c in enumerate(timeline) if c != "."])
+
+
+def rule(window=3, every=1, for_=0, **fields):
+    fields = {
+        "metric": Metric.NEGATIVE_SHARE,
+        "threshold": 0.6,
+        "clear": 0.4,
+        "min_documents": 2,
+        "scope": "topic",
+    } | fields
+    return Rule(
+        name="r",
+        window=window * MINUTE,
+        every=every * MINUTE,
+        for_duration=for_ * MINUTE,
+        **fields,
+    )
+
+
+def story(rule, timeline, after=0, until=None, before=None):
+    """The events as (minute, state, reason), and the standings after them."""
+    until = len(timeline) if until is None else until
+    outcome = evaluate(rule, {"k": drawn(timeline)}, before or {}, at(after), at(until))
+    told = [((e.at - NOON) // MINUTE, e.state, e.reason) for e in outcome.events]
+    return told, outcome.standings
+
+
+@pytest.mark.parametrize(
+    ("judged", "timeline", "expected"),
+    [
+        (rule(), "......", []),
+        (rule(), "=====", []),
+        (rule(), "-....", []),
+        (rule(), "--=..", [(2, "firing", "beyond_threshold")]),
+        (
+            rule(),
+            "---===",
+            [(2, "firing", "beyond_threshold"), (5, "resolved", "cleared")],
+        ),
+        (
+            rule(for_=2),
+            "-----",
+            [(2, "pending", "beyond_threshold"), (4, "firing", "held_for_duration")],
+        ),
+        (
+            rule(for_=2),
+            "--===",
+            [(2, "pending", "beyond_threshold"), (4, "inactive", "within_threshold")],
+        ),
+        (
+            rule(for_=3),
+            "--....",
+            [(2, "pending", "beyond_threshold"), (4, "inactive", "too_few_documents")],
+        ),
+        (
+            rule(),
+            "--..........",
+            [(2, "firing", "beyond_threshold"), (7, "resolved", "too_few_documents")],
+        ),
+        (rule(window=2, every=3), "#==#==#==", []),
+        (rule(window=2, every=3), "=#=", [(3, "firing", "beyond_threshold")]),
+        (
+            rule(metric=Metric.DOCUMENTS, threshold=0, clear=None, operator="<=", min_documents=0,
+                 keys=("k",), window=2),
+            "=...=",
+            [(3, "firing", "beyond_threshold"), (5, "resolved", "cleared")],
+        ),
+    ],
+)  # fmt: skip
+def test_a_drawn_timeline_gives_its_events(judged, timeline, expected):
+    assert story(judged, timeline)[0] == expected
+
+
+@pytest.mark.parametrize(("until", "events"), [(1, 0), (2, 1)])
+def test_the_span_ends_with_its_last_grid_point(until, events):
+    assert len(story(rule(), "--", until=until)[0]) == events
+
+
+@pytest.mark.parametrize(("after", "events"), [(1, 1), (2, 0)])
+def test_the_span_begins_after_its_first_grid_point(after, events):
+    assert len(story(rule(window=2), "--", after=after, until=2)[0]) == events
+
+
+def test_an_event_tells_of_the_window_that_was_judged():
+    outcome = evaluate(rule(severity=7), {"k": drawn("--=---===")}, {}, at(0), at(9))
+    fired, resolved = outcome.events
+
+    assert (fired.rule, fired.key, fired.scope, fired.severity) == ("r", "k", "topic", 7)
+    assert (fired.at, fired.previous, fired.fired_at) == (at(2), "inactive", at(2))
+    assert (fired.value, fired.documents) == (1.0, 2)
+    assert (fired.window_start, fired.window_end) == (at(-1), at(2))
+    assert (resolved.at, resolved.previous, resolved.fired_at) == (at(8), "firing", at(2))
+    assert (resolved.value, resolved.documents) == (1 / 3, 3)
+    assert (resolved.window_start, resolved.window_end) == (at(5), at(8))
+
+
+def test_only_the_named_keys_are_judged():
+    series = {"A": drawn("--"), "B": drawn("--")}
+
+    every_key = evaluate(rule(), series, {}, at(0), at(2))
+    one_key = evaluate(rule(keys=("B", "C")), series, {}, at(0), at(2))
+
+    assert [event.key for event in every_key.events] == ["A", "B"]
+    assert [event.key for event in one_key.events] == ["B"]
+
+
+def test_silence_of_everything_is_judged_though_there_is_no_document():
+    silent = rule(
+        scope="all",
+        metric=Metric.DOCUMENTS,
+        threshold=0,
+        clear=None,
+        operator="<=",
+        min_documents=0,
+    )
+
+    outcome = evaluate(silent, {}, {}, at(0), at(9))
+
+    assert [(e.key, e.at, e.state) for e in outcome.events] == [("", at(1), "firing")]
+
+
+def test_the_events_of_many_keys_come_in_order_of_time():
+    series = {"A": drawn("...--"), "B": drawn("--"), "C": drawn("...--")}
+
+    outcome = evaluate(rule(), series, {}, at(0), at(5))
+    fired = [(e.at, e.key) for e in outcome.events if e.state == "firing"]
+
+    assert fired == [(at(2), "B"), (at(5), "A"), (at(5), "C")]
+
+
+def test_a_key_that_fires_is_judged_though_its_documents_have_ended():
+    before = {("r", "gone"): Standing(State.FIRING, at(0), at(0))}
+
+    outcome = evaluate(rule(), {}, before, at(0), at(9))
+
+    assert [(e.key, e.at, e.reason) for e in outcome.events] == [("gone", at(4), Reason.TOO_FEW)]
+    assert outcome.standings == {}
+
+
+def test_the_standings_of_other_rules_are_left_alone():
+    before = {("other", "k"): Standing(State.FIRING, at(0), at(0))}
+
+    outcome = evaluate(rule(), {}, before, at(0), at(9))
+
+    assert (outcome.events, outcome.standings) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("standing", "state"),
+    [
+        (Standing(State.FIRING, at(1), at(1)), "resolved"),
+        (Standing(State.PENDING, at(1)), "inactive"),
+    ],
+)
+def test_a_rule_that_is_removed_ends_what_stood(standing, state):
+    event = removed(standing, "old", "k", at(5))
+
+    assert (event.rule, event.key, event.at, event.state) == ("old", "k", at(5), state)
+    assert (event.previous, event.fired_at) == (standing.state, standing.fired_at)
+    assert event.reason == "rule_removed"
+
+
+def at_every_grid_point(rule, series, standing, after, until):
+    """What happens when no grid point is skipped: (moment, state, reason) of each change."""
+    told, now = [], after
+    while (now := now + MINUTE) <= until:
+        if (now - NOON) % rule.every:
+            continue
+        decision = decide(rule, series.window(now - rule.window, now), standing, now)
+        if decision.state is not (standing.state if standing else State.INACTIVE):
+            told.append((now, decision.state, decision.reason))
+        standing = decision.standing
+    return told, standing
+
+
+timelines = st.lists(
+    st.tuples(st.sampled_from(["-", "=", "#"]), st.integers(0, 25)), max_size=10
+).map(lambda parts: "".join(mood + gap * "." for mood, gap in parts))
+
+rules = st.builds(
+    rule,
+    window=st.integers(1, 8),
+    every=st.sampled_from([1, 2, 3, 5, 10]),
+    for_=st.sampled_from([0, 1, 4]),
+    threshold=st.sampled_from([0.5, 0.8]),
+    clear=st.sampled_from([None, 0.3]),
+    min_documents=st.integers(0, 3),
+    keys=st.just(("k",)),
+)
+
+
+@given(rules, timelines, st.integers(0, 5))
+@settings(max_examples=200, deadline=None)
+def test_skipping_empty_grid_points_changes_no_event(judged, timeline, after):
+    series, until = drawn(timeline), at(len(timeline) + 30)
+
+    told, standing = at_every_grid_point(judged, series, None, at(after), until)
+    outcome = evaluate(judged, {"k": series}, {}, at(after), until)
+
+    assert [(e.at, e.state, e.reason) for e in outcome.events] == told
+    assert outcome.standings.get(("r", "k")) == standing
+
+
+@given(rules, timelines, st.lists(st.integers(0, 120), max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_a_span_in_pieces_gives_the_events_of_the_span_in_one_go(judged, timeline, cuts):
+    series, end = {"k": drawn(timeline)}, len(timeline) + 30
+    points = sorted({0, end, *(cut for cut in cuts if cut < end)})
+
+    events, standings = [], {}
+    for after, until in pairwise(points):
+        outcome = evaluate(judged, series, standings, at(after), at(until))
+        events += outcome.events
+        standings = outcome.standings
+    whole = evaluate(judged, series, {}, at(0), at(end))
+
+    assert events == whole.events
+    assert standings == whole.standings

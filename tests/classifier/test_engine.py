@@ -1,0 +1,237 @@
+import shutil
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model
+
+from classifier.engine import CHARACTERS_READ, Engine
+from classifier.labels import SENTIMENTS, TOPICS, Labels
+from classifier.model import HEADS_FILE, LABELS_FILE, TwoHeadedGPT, save_weights
+from classifier.prediction import SCALE
+from classifier.tokenizer import train_tokenizer
+
+CONTEXT = 64
+WORDS = ("profit", "bank", "falls", "rises", "after", "the", "report", "oil", "of", "gold")
+TEXTS = (
+    "Profit of the bank falls after the report",
+    "Oil rises",
+    "",
+    " ".join(WORDS * 4),
+    " ".join(WORDS * 30),
+    "📉 日本 https://t.co/x @somebody",
+    "GOLD!!! " * 9,
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random weights, with heads so steep that texts differ in their predictions."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    tokenizer = train_tokenizer([" ".join(WORDS)] * 5, 400, CONTEXT)
+    torch.manual_seed(3)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=CONTEXT, n_embd=32, n_layer=2, n_head=2,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id, initializer_range=0.3,
+    )  # fmt: skip
+    model = TwoHeadedGPT(GPT2Model(config), Labels())
+    save_weights(model, tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(weights):
+    return Engine(weights, "cpu", threads=1)
+
+
+def expected(weights, text):
+    """Both heads' probabilities by transformers alone: one text, no padding, no batch."""
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    trunk = AutoModel.from_pretrained(weights, dtype=torch.float32)
+    heads = {name: value.float() for name, value in load_file(weights / HEADS_FILE).items()}
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"][: CONTEXT - 1]
+    with torch.inference_mode():
+        last = trunk(torch.tensor([[*ids, tokenizer.eos_token_id]])).last_hidden_state[0, -1]
+    return [
+        (heads[f"{head}_head.weight"] @ last + heads[f"{head}_head.bias"]).softmax(0).tolist()
+        for head in ("topic", "sentiment")
+    ]
+
+
+def test_it_says_what_transformers_says_of_each_text_alone(weights, engine):
+    for text, prediction in zip(TEXTS, engine.score(TEXTS), strict=True):
+        topics, sentiments = expected(weights, text)
+        said = [p / SCALE for p in prediction.topic_probabilities.values()]
+        assert said == pytest.approx(topics, abs=1e-4)
+        said = [p / SCALE for p in prediction.sentiment_probabilities.values()]
+        assert said == pytest.approx(sentiments, abs=1e-4)
+
+
+def test_the_texts_of_these_tests_differ_in_their_predictions(engine):
+    said = {tuple(p.topic_probabilities.values()) for p in engine.score(TEXTS)}
+
+    assert len(said) == len(TEXTS)
+
+
+def test_a_prediction_names_every_label(engine):
+    (prediction,) = engine.score(["Oil rises"])
+
+    assert tuple(prediction.topic_probabilities) == TOPICS
+    assert tuple(prediction.sentiment_probabilities) == SENTIMENTS
+    assert sum(prediction.topic_probabilities.values()) == pytest.approx(SCALE, abs=10)
+    assert sum(prediction.sentiment_probabilities.values()) == pytest.approx(SCALE, abs=2)
+    assert prediction.model == engine.version
+    assert (prediction.tokens, prediction.truncated) == (3, False)
+
+
+texts = st.lists(
+    st.lists(st.sampled_from([*WORDS, "📉", "zyzzyva"]), max_size=90).map(" ".join),
+    min_size=1,
+    max_size=24,
+)
+
+
+@given(texts, st.randoms(), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_a_prediction_does_not_depend_on_neighbours_order_or_batch_size(
+    engine, texts, chance, size
+):
+    order = chance.sample(range(len(texts)), len(texts))
+    whole = engine.score(texts)
+    pieces = {}
+    for first in range(0, len(order), size):
+        some = order[first : first + size]
+        pieces |= zip(some, engine.score([texts[i] for i in some]), strict=True)
+
+    assert [pieces[i] for i in range(len(texts))] == whole
+
+
+@pytest.mark.parametrize("budget", [1, 100, 512, 4096])
+def test_another_token_budget_changes_a_prediction_by_a_rounding_at_most(weights, engine, budget):
+    other = Engine(weights, "cpu")
+    other.token_budget = budget
+    many = [" ".join(WORDS[: i % 10] * (i % 7)) for i in range(40)]
+
+    for one, two in zip(other.score(many), engine.score(many), strict=True):
+        assert one.topic_probabilities == pytest.approx(two.topic_probabilities, abs=1)
+        assert one.sentiment_probabilities == pytest.approx(two.sentiment_probabilities, abs=1)
+        assert (one.tokens, one.truncated) == (two.tokens, two.truncated)
+
+
+def test_no_texts_have_no_predictions(engine):
+    assert engine.score([]) == []
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\x00\x1f", "\u200b"])
+def test_a_text_of_nothing_is_its_end_token_alone(engine, text):
+    (prediction,) = engine.score([text])
+
+    assert (prediction.tokens, prediction.truncated) == (1, False)
+    assert prediction == engine.score([""])[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["📉💥🏳️‍🌈", "\x00\x07\x1b[31m", "\u202e\ufeff", "日本銀行", "e\u0301" * 50, "\U0010ffff"],
+)
+def test_any_unicode_has_a_prediction(engine, text):
+    (prediction,) = engine.score([text])
+
+    assert 1 <= prediction.tokens <= CONTEXT
+    assert sum(prediction.sentiment_probabilities.values()) == pytest.approx(SCALE, abs=2)
+
+
+@pytest.mark.parametrize("unit", ["profit ", "x", "📉", " ", "é"])
+def test_a_text_of_a_million_characters_counts_by_its_beginning(engine, unit):
+    text = unit * (1_000_000 // len(unit))
+
+    whole, beginning = engine.score([text, text[:CHARACTERS_READ]])
+
+    assert whole.truncated
+    assert whole.tokens <= CONTEXT
+    assert whole.topic_probabilities == beginning.topic_probabilities
+
+
+@pytest.mark.parametrize(
+    ("words", "tokens", "truncated"),
+    [
+        (CONTEXT - 2, CONTEXT - 1, False),
+        (CONTEXT - 1, CONTEXT, False),
+        (CONTEXT, CONTEXT, True),
+        (CONTEXT + 1, CONTEXT, True),
+    ],
+)
+def test_a_text_is_cut_where_the_context_ends(engine, words, tokens, truncated):
+    (prediction,) = engine.score(["profit " * words])
+
+    assert (prediction.tokens, prediction.truncated) == (tokens, truncated)
+
+
+def test_what_lies_beyond_the_context_counts_for_nothing(engine):
+    fits = "profit " * (CONTEXT - 1)
+
+    short, long = engine.score([fits, fits + "oil falls"])
+
+    assert short.topic_probabilities == long.topic_probabilities
+    assert short.sentiment_probabilities == long.sentiment_probabilities
+
+
+@pytest.mark.parametrize("name", ["<|end|>", "<|pad|>"])
+def test_the_name_of_a_special_token_in_a_text_is_plain_text(engine, name):
+    special, alone = engine.score([f"profit {name} falls", "profit falls"])
+
+    assert alone.tokens == 3
+    assert special.tokens > alone.tokens + 1
+    assert special.topic_probabilities != alone.topic_probabilities
+
+
+def test_the_version_is_of_the_content_and_not_of_the_folder(weights, engine, tmp_path):
+    copy = shutil.copytree(weights, tmp_path / "elsewhere")
+
+    assert Engine(copy, "cpu").version == engine.version
+
+
+def flip_a_head(folder):
+    heads = load_file(folder / HEADS_FILE)
+    heads["topic_head.bias"][0] += 1
+    save_file(heads, folder / HEADS_FILE)
+
+
+def flip_the_trunk(folder):
+    path = folder / "model.safetensors"
+    trunk = load_file(path)
+    next(iter(trunk.values())).flatten()[0] += 1
+    save_file(trunk, path, {"format": "pt"})
+
+
+def rename_a_topic(folder):
+    path = folder / LABELS_FILE
+    path.write_text(path.read_text().replace("Macro", "Makro"))
+
+
+@pytest.mark.parametrize("change", [flip_a_head, flip_the_trunk, rename_a_topic])
+def test_the_version_changes_with_what_a_prediction_rests_on(weights, engine, tmp_path, change):
+    copy = shutil.copytree(weights, tmp_path / "changed")
+    change(copy)
+
+    assert Engine(copy, "cpu").version != engine.version
+
+
+def test_the_version_does_not_change_with_the_card(weights, engine, tmp_path):
+    copy = shutil.copytree(weights, tmp_path / "carded")
+    (copy / "card.json").write_text("{}")
+    (copy / "README.md").write_text("# Card")
+
+    assert Engine(copy, "cpu").version == engine.version
+
+
+def test_the_labels_are_those_of_the_weights(weights, tmp_path):
+    copy = shutil.copytree(weights, tmp_path / "renamed")
+    rename_a_topic(copy)
+    renamed = Engine(copy, "cpu")
+
+    assert "Makro" in renamed.labels.topics
+    assert "Makro" in renamed.score(["oil"])[0].topic_probabilities

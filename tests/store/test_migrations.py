@@ -1,0 +1,104 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+import store.database
+from store import runs
+from store.database import Database
+from store.errors import DatabaseUnavailableError
+from store.schema import metadata
+
+SCRIPTS = Path(store.database.__file__).parent / "migrations"
+
+
+@pytest.fixture
+def database(database_url):
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+def configuration(connection=None):
+    made = Config()
+    made.set_main_option("script_location", str(SCRIPTS))
+    made.attributes["connection"] = connection
+    return made
+
+
+def tables(database):
+    return set(inspect(database.engine).get_table_names())
+
+
+def revision(database):
+    with database.transaction() as connection:
+        return MigrationContext.configure(connection).get_current_heads()
+
+
+def test_the_migrated_database_is_what_the_code_takes_it_for(database):
+    database.migrate()
+
+    with database.transaction() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_twice_changes_nothing_and_keeps_the_rows(database):
+    database.migrate()
+    with database.transaction() as connection:
+        run = runs.open_run(connection, "live")
+
+    database.migrate()
+
+    with database.transaction() as connection:
+        assert runs.find_run(connection, "live") == run
+
+
+def test_it_goes_down_to_nothing_and_up_again(database):
+    database.migrate()
+    assert tables(database) == {*metadata.tables, "alembic_version"}
+
+    with database.transaction() as connection:
+        command.downgrade(configuration(connection), "base")
+    assert tables(database) == {"alembic_version"}
+    assert revision(database) == ()
+
+    database.migrate()
+    assert tables(database) == {*metadata.tables, "alembic_version"}
+
+
+def test_two_processes_may_migrate_at_once(database_url):
+    begin = Barrier(3)
+
+    def work():
+        database = Database(database_url)
+        begin.wait()
+        database.migrate()
+        found = tables(database)
+        database.close()
+        return found
+
+    with ThreadPoolExecutor(3) as pool:
+        results = [future.result() for future in [pool.submit(work) for _ in range(3)]]
+
+    assert results == [{*metadata.tables, "alembic_version"}] * 3
+
+
+def test_the_versions_are_one_line():
+    scripts = ScriptDirectory.from_config(configuration())
+
+    assert len(scripts.get_heads()) == len(scripts.get_bases()) == 1
+
+
+def test_a_database_that_is_away_is_told_as_such():
+    with pytest.raises(DatabaseUnavailableError, match="PostgreSQL is away"):
+        Database("postgresql://127.0.0.1:1/nothing").migrate()
