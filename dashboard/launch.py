@@ -1,0 +1,23 @@
+"""How Streamlit is started, whatever the current folder. Knows neither the script nor settings.
+
+Everything goes by the command line: a ``.streamlit/config.toml`` is looked for in the current
+folder, which is the user's and not ours.
+"""
+
+from dashboard.theme import theme_options
+
+
+def streamlit_arguments(address: str, port: int) -> list[str]:
+    """What follows ``streamlit run SCRIPT``."""
+    options = {
+        "server.headless": "true",
+        "server.address": address,
+        "server.port": str(port),
+        "server.fileWatcherType": "none",
+        "server.runOnSave": "false",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        **theme_options(),
+    }
+    return [f"--{name}={value}" for name, value in options.items()]

@@ -1,0 +1,169 @@
+"""What is going on in one run: figures, firing alerts, heatmap, and what stands behind a subject.
+
+Holds the reader's way through the page: a click on a cell chooses its topic and its time.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+import streamlit as st
+
+from dashboard import reading
+from dashboard.choices import publish, restore
+from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
+from dashboard.firing import show_firing, show_resolved, subject_of
+from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
+from dashboard.plain import interval
+from dashboard.status import describe, show_status, total
+from dashboard.theme import Palette, palette_for
+from dashboard.timeline import draw_timeline
+from dashboard.view import EVERYTHING, Subject, View, make_view, subject_at
+from store.alertlog import Alert
+from store.database import Database
+from store.views import DocumentRow, RunSummary, Slice
+
+_SCOPES = {"topic": "Topic", "symbol": "Symbol", "source": "Source"}
+
+
+def show_overview(
+    database: Database,
+    run: RunSummary,
+    filled: tuple[datetime, datetime],
+    span: str,
+    kind: str | None,
+) -> None:
+    """Draw everything about a run that has documents."""
+    view = make_view(run, filled, span, kind)
+    alerts = reading.alerts(database, run.name)
+    firing = [alert for alert in alerts if alert.resolved_at is None]
+    resolved = [alert for alert in alerts if alert.resolved_at is not None]
+    everything = reading.bins(database, view.part("all"), view.cell)
+    palette = palette_for(st.context.theme.type)
+    st.caption(describe(view))
+    show_status(view, total(everything), firing)
+    show_firing(view, firing, _choose)
+    show_resolved(view, resolved)
+    _topics(database, view, palette)
+    _behind(database, view, alerts, palette)
+
+
+def _topics(database: Database, view: View, palette: Palette) -> None:
+    st.subheader("Negative share by topic", anchor=False)
+    bins = reading.bins(database, view.part("topic"), view.cell)
+    if not bins:
+        st.info("No documents of this kind in this span.")
+        return
+    key = _heatmap_key()
+    subject = subject_at(st.session_state.get("subject", ""))
+    topic = subject.key if subject.scope == "topic" else None
+    cells = tabulate(bins, view.cell, topic)
+    draw_heatmap(view, cells, palette, key, on_select=lambda: _choose_cell(key))
+
+
+def _behind(database: Database, view: View, alerts: list[Alert], palette: Palette) -> None:
+    st.subheader("Behind it", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="behind"):
+        subject = _subject(database, view)
+        cell = _cell(view)
+        if cell:
+            st.button(
+                f"Only {interval(*cell)}",
+                icon=":material/close:",
+                key="whole-span",
+                on_click=_forget_cell,
+            )
+    part = _part(view, subject)
+    early = replace(part, start=view.start - view.window)
+    bins = reading.bins(database, early, view.step)
+    about = [alert for alert in alerts if subject in {EVERYTHING, subject_of(alert)}]
+    draw_timeline(view, bins, about, cell, palette)
+    _documents(database, replace(part, start=cell[0], end=cell[1]) if cell else part)
+
+
+def _subject(database: Database, view: View) -> Subject:
+    addresses = [EVERYTHING.address]
+    for scope in _SCOPES:
+        keys = reading.keys(database, view.part(scope))
+        addresses += sorted(Subject(scope, key).address for key in keys)
+    for named in (st.session_state.get("subject"), st.query_params.get("subject")):
+        if named and named not in addresses and subject_at(named) != EVERYTHING:
+            addresses.append(named)
+    restore("subject", addresses, EVERYTHING.address)
+    chosen = st.selectbox(
+        "Timeline and documents of",
+        addresses,
+        key="subject",
+        format_func=_name,
+        on_change=_forget_cell,
+        width=360,
+    )
+    publish(subject=str(chosen))
+    return subject_at(str(chosen))
+
+
+def _documents(database: Database, part: Slice) -> None:
+    order = restore("order", ORDERS, "negative")
+    st.segmented_control(
+        f"Documents, at most {LIMIT}",
+        list(ORDERS),
+        key="order",
+        format_func=ORDERS.__getitem__,
+        required=True,
+    )
+    rows = reading.documents(database, part, negative_first=order == "negative")
+    key = f"documents-{hash((part, order))}"
+    show_documents(rows, key, lambda row: _choose_row(part.run_id, row))
+    run_id, row = st.session_state.get("document", (None, None))
+    if row and run_id == part.run_id:
+        text = reading.text(database, run_id, row.id)
+        show_document(row, text or row.text, _forget_row)
+
+
+def _part(view: View, subject: Subject) -> Slice:
+    return replace(view.part(subject.scope), key=subject.key or None)
+
+
+def _name(address: str) -> str:
+    subject = subject_at(address)
+    scope = _SCOPES.get(subject.scope)
+    return f"{scope}: {subject.label}" if scope else subject.label
+
+
+def _cell(view: View) -> tuple[datetime, datetime] | None:
+    start: datetime | None = st.session_state.get("cell")
+    if start is None or not view.start <= start < view.end:
+        return None
+    return start, start + view.cell
+
+
+def _heatmap_key() -> str:
+    return f"heatmap-{st.session_state.get('heatmap-turn', 0)}"
+
+
+def _choose(subject: Subject) -> None:
+    st.session_state["subject"] = subject.address
+    _forget_cell()
+
+
+def _choose_cell(key: str) -> None:
+    cell = chosen_cell(key)
+    st.session_state["cell"] = cell[1] if cell else None
+    if cell:
+        st.session_state["subject"] = Subject("topic", cell[0]).address
+    _forget_row()
+
+
+def _forget_cell() -> None:
+    """Leave the chosen cell; only a chart with a new key forgets its selection."""
+    if st.session_state.get("cell") is not None:
+        st.session_state["heatmap-turn"] = st.session_state.get("heatmap-turn", 0) + 1
+    st.session_state["cell"] = None
+    _forget_row()
+
+
+def _choose_row(run_id: int, row: DocumentRow | None) -> None:
+    st.session_state["document"] = (run_id, row)
+
+
+def _forget_row() -> None:
+    st.session_state["document"] = (None, None)

@@ -1,0 +1,32 @@
+"""A little CSS of our own. It holds no data, and no colour but the palette's."""
+
+import streamlit as st
+
+from dashboard.theme import Palette
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: 1500px; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.9rem; padding: 0; }
+[data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; padding: 0.6rem 0 0; }
+[data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+.st-key-status {
+  display: grid; gap: 0.75rem; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
+}
+.st-key-status [data-testid="stMetric"] { padding: 0; }
+.st-key-status [data-testid="stMetric"] > div { padding: 0.8rem 1rem; }
+.st-key-status [data-testid="stMetricValue"] { font-size: 1.55rem; }
+.st-key-status [data-testid="stMetricDelta"] { background: none; padding: 0; opacity: 0.8; }
+.st-key-firing-count [data-testid="stMetricValue"] { color: NEGATIVE; font-weight: 600; }
+[class*="st-key-alert-card"] { border-left: 4px solid NEGATIVE; padding: 0.6rem 1rem; }
+[class*="st-key-alert-name"] { font-weight: 600; }
+[class*="st-key-alert-facts"], .st-key-document-facts { opacity: 0.8; font-size: 0.92rem; }
+.st-key-document-title { font-weight: 600; font-size: 1.1rem; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
+}
+</style>"""
+
+
+def apply_style(palette: Palette) -> None:
+    """Add the style to the page."""
+    st.html(_STYLE.replace("NEGATIVE", palette.negative))

@@ -1,0 +1,197 @@
+"""One subject over time: the rolling negative share, the volume, and the alerts that fired.
+
+The band around the line is where the share may well lie, given how few documents it rests on
+(Wilson, 90 %). Knows no widget.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts import draw, milliseconds, time_axis, when
+from dashboard.plain import moment, plain
+from dashboard.theme import Palette
+from dashboard.view import View
+from store.alertlog import Alert
+from store.views import MONDAY, Bin
+
+_Z = 1.645
+_FEWEST = 3
+"""Fewer documents in a window make no share worth a line."""
+
+_NAMED = 3
+"""So many alerts are called by their names; more are marks only."""
+
+_LEFT = 44
+"""Room for the labels on the left of both charts, so that their times stand above each other."""
+
+
+def draw_timeline(
+    view: View,
+    bins: list[Bin],
+    alerts: Sequence[Alert],
+    chosen: tuple[datetime, datetime] | None,
+    palette: Palette,
+) -> None:
+    """Draw the share with its alerts, and the volume under it."""
+    steps = roll(bins, view.start, view.end, view.step, view.window)
+    marks = mark(alerts, view.start, view.end, view.newest)
+    shaded = _shade(chosen, view)
+    draw(
+        _share_chart(view, palette, labelled=len(marks) <= _NAMED),
+        {"steps": steps, "marks": marks, "chosen": shaded},
+        key="share",
+        description="Rolling share of negative documents, with the alerts that fired",
+    )
+    draw(
+        _volume_chart(view, palette),
+        {"steps": steps, "chosen": shaded},
+        key="volume",
+        description="Documents over time, the negative ones in front",
+    )
+
+
+def roll(
+    bins: Iterable[Bin], start: datetime, end: datetime, step: timedelta, window: timedelta
+) -> pd.DataFrame:
+    """Each step from ``start`` to ``end``: its documents, and the share over its window.
+
+    The window ends with the step; ``bins`` may begin a window before ``start``. The share is
+    missing where the window holds next to nothing.
+    """
+    first = (start - window - MONDAY) // step * step + MONDAY
+    starts = [first + number * step for number in range(-(-(end - first) // step))]
+    sums = {found.start: found.sums for found in bins}
+    table = pd.DataFrame(
+        {
+            "documents": [sums[at].documents if at in sums else 0 for at in starts],
+            "negative": [sums[at].negative if at in sums else 0 for at in starts],
+        }
+    )
+    rolled = table.rolling(max(1, window // step), min_periods=1).sum()
+    held = rolled["documents"].where(rolled["documents"] >= _FEWEST)
+    share = rolled["negative"] / held
+    middle = (share + _Z**2 / (2 * held)) / (1 + _Z**2 / held)
+    reach = (share * (1 - share) / held + (_Z / (2 * held)) ** 2) ** 0.5
+    reach = reach * _Z / (1 + _Z**2 / held)
+    table = table.assign(
+        start=[milliseconds(at) for at in starts],
+        end=[milliseconds(at + step) for at in starts],
+        when=[when(at, step) for at in starts],
+        held=held,
+        zero=0,
+        share=share,
+        low=(middle - reach).clip(0, 1),
+        high=(middle + reach).clip(0, 1),
+    )
+    return table[[at >= start for at in starts]].reset_index(drop=True)
+
+
+def mark(alerts: Iterable[Alert], start: datetime, end: datetime, newest: datetime) -> pd.DataFrame:
+    """The alerts that lasted into the span, from when they fired until they resolved."""
+    rows = [
+        (
+            milliseconds(max(alert.fired_at, start)),
+            milliseconds(min(alert.resolved_at or max(newest, alert.fired_at), end)),
+            " · ".join(filter(None, (plain(alert.rule, 40), plain(alert.key, 40)))),
+            f"{moment(alert.fired_at)} UTC",
+            f"{moment(alert.resolved_at)} UTC" if alert.resolved_at else "still firing",
+        )
+        for alert in alerts
+        if alert.fired_at < end and (alert.resolved_at is None or alert.resolved_at > start)
+    ]
+    table = pd.DataFrame(rows, columns=["start", "end", "alert", "fired", "resolved"])
+    return table.sort_values("start", ignore_index=True).assign(row=range(len(table)))
+
+
+def _shade(chosen: tuple[datetime, datetime] | None, view: View) -> pd.DataFrame:
+    inside = [chosen] if chosen and view.start <= chosen[0] < view.end else []
+    rows = [(milliseconds(first), milliseconds(last)) for first, last in inside]
+    return pd.DataFrame(rows, columns=["start", "end"])
+
+
+def _share_chart(view: View, palette: Palette, *, labelled: bool) -> alt.LayerChart:
+    axis = alt.Axis(
+        title=None, format="%", tickCount=4, minExtent=_LEFT, maxExtent=_LEFT, domain=False
+    )
+    share = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=axis)
+    steps = alt.Chart(alt.NamedData(name="steps"))
+    band = steps.mark_area(opacity=0.16, color=palette.negative, interpolate="monotone")
+    line = steps.mark_line(strokeWidth=2, color=palette.negative, interpolate="monotone")
+    hover = steps.mark_rule(strokeOpacity=0, strokeWidth=8).encode(
+        x="end:Q",
+        tooltip=[
+            alt.Tooltip("when:N", title="Up to the end of"),
+            alt.Tooltip("share:Q", title="Negative share", format=".0%"),
+            alt.Tooltip("held:Q", title="Documents in the window", format=","),
+        ],
+    )
+    return alt.LayerChart(
+        height=210,
+        layer=[
+            _chosen(palette).encode(x=time_axis(view.start, view.end), x2="end:Q"),
+            band.encode(x="end:Q", y="low:Q", y2="high:Q"),
+            line.encode(x="end:Q", y=share),
+            hover,
+            *_marks(palette, labelled=labelled),
+        ],
+    )
+
+
+def _marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
+    told = [
+        alt.Tooltip("alert:N", title="Alert"),
+        alt.Tooltip("fired:N", title="Fired"),
+        alt.Tooltip("resolved:N", title="Resolved"),
+    ]
+    marks = alt.Chart(alt.NamedData(name="marks")).encode(x="start:Q", tooltip=told)
+    red, top = palette.negative, alt.value(0)
+    names = [
+        marks.transform_filter(f"datum.row === {row}")
+        .mark_text(align="left", baseline="top", dx=8, dy=1 + 14 * row, color=palette.text)
+        .encode(y=top, text="alert:N")
+        for row in range(_NAMED)
+    ]
+    layers = [
+        marks.mark_rect(color=red, opacity=0.08).encode(x2="end:Q"),
+        marks.mark_rule(color=red, strokeWidth=1.5, strokeDash=[4, 3]),
+        marks.mark_point(shape="triangle-down", filled=True, size=90, color=red, yOffset=6).encode(
+            y=top
+        ),
+    ]
+    return [*layers, *names] if labelled else layers
+
+
+def _volume_chart(view: View, palette: Palette) -> alt.LayerChart:
+    axis = alt.Axis(
+        title=None, tickCount=2, minExtent=_LEFT, maxExtent=_LEFT, domain=False, format="~s"
+    )
+    bars = alt.Chart(alt.NamedData(name="steps")).encode(
+        x="start:Q",
+        x2="end:Q",
+        tooltip=[
+            alt.Tooltip("when:N", title="Time"),
+            alt.Tooltip("documents:Q", title="Documents", format=","),
+            alt.Tooltip("negative:Q", title="Negative", format=","),
+        ],
+    )
+    everything = bars.mark_rect(color=palette.volume)
+    negative = bars.mark_rect(color=palette.negative, opacity=0.85)
+    time = time_axis(view.start, view.end, labels=False)
+    return alt.LayerChart(
+        height=80,
+        layer=[
+            _chosen(palette).encode(x=time, x2="end:Q"),
+            everything.encode(y=alt.Y("documents:Q", axis=axis), y2="zero:Q"),
+            negative.encode(y="negative:Q", y2="zero:Q"),
+        ],
+    )
+
+
+def _chosen(palette: Palette) -> alt.Chart:
+    """The time of the selected cell, shaded behind everything else."""
+    data = alt.Chart(alt.NamedData(name="chosen"))
+    chart: alt.Chart = data.mark_rect(color=palette.accent, opacity=0.18)
+    return chart

@@ -1,0 +1,186 @@
+"""The page as Streamlit draws it, without a browser, on a real database."""
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard.plain import plain
+from store.database import Database
+from store.runs import open_run
+
+
+def script(database):
+    from dashboard.app import render  # noqa: PLC0415 - Streamlit runs this function's source
+
+    render(database)
+
+
+@pytest.fixture
+def open_page(scene):
+    """Open the page, as a link with ``query`` does."""
+
+    def opened(**query):
+        page = AppTest.from_function(script, default_timeout=30, args=(scene.database,))
+        for name, value in query.items():
+            page.query_params[name] = value
+        return fine(page.run())
+
+    yield opened
+    st.cache_data.clear()
+
+
+def fine(page):
+    assert [problem.value for problem in page.exception] == []
+    return page
+
+
+def figures(page):
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def texts(page):
+    return [text.value for text in page.text]
+
+
+def headlines(page):
+    return list(page.dataframe[-1].value["Headline"])
+
+
+def linked(page):
+    return dict(page.query_params.items())
+
+
+def test_without_runs_it_says_how_to_begin(open_page):
+    page = open_page()
+    assert "tapewatch demo" in page.info[0].value
+    assert len(page.metric) == 0
+
+
+def test_a_run_without_documents_says_that_it_waits(scene, open_page):
+    with scene.database.transaction() as connection:
+        open_run(connection, "fresh", "feed.jsonl")
+    assert "no documents yet" in open_page().info[0].value
+
+
+def test_a_database_that_is_away_is_told_and_not_traced():
+    database = Database("postgresql://nobody@127.0.0.1:1/none")
+    page = fine(AppTest.from_function(script, default_timeout=30, args=(database,)).run())
+    assert "database cannot be reached" in page.error[0].value
+    database.close()
+
+
+@pytest.mark.usefixtures("story")
+def test_the_newest_run_is_shown_first_with_its_figures(open_page):
+    page = open_page()
+    assert page.selectbox(key="run").value == "replay"
+    assert figures(page) == {
+        "Firing alerts": "1",
+        "Documents": "271",
+        "Negative share": "11%",
+        "Newest document": "9 Mar 23:50",
+        "Dead letters": "0",
+    }
+
+
+def test_live_is_shown_first_when_it_has_documents(story, open_page):
+    story.add_documents("live", 1)
+    story.add_documents("newer", 1)
+    assert open_page().selectbox(key="run").value == "live"
+
+
+@pytest.mark.usefixtures("story")
+def test_another_run_can_be_chosen_and_the_link_says_so(open_page):
+    page = open_page()
+    fine(page.selectbox(key="run").set_value("quiet").run())
+    assert figures(page)["Documents"] == "5"
+    assert linked(page)["run"] == "quiet"
+    assert any("Nothing is firing" in text.value for text in page.markdown)
+
+
+@pytest.mark.usefixtures("story")
+def test_a_firing_alert_has_a_card_and_a_resolved_one_a_row(open_page):
+    page = open_page()
+    assert "Financials · bank-run" in texts(page)
+    assert any("value 0.875 over 31 documents" in text for text in texts(page))
+    resolved = page.dataframe[0].value
+    assert list(resolved["Rule"]) == ["negative-share"]
+    assert list(resolved["Lasted"]) == ["1 h 15 min"]
+
+
+@pytest.mark.usefixtures("story")
+def test_looking_into_an_alert_chooses_what_it_is_about(open_page):
+    page = open_page()
+    fine(page.button(key="look-0").click().run())
+    assert page.selectbox(key="subject").value == "topic:Financials"
+    assert linked(page)["subject"] == "topic:Financials"
+    assert len(page.dataframe[-1].value) == 31
+
+
+@pytest.mark.usefixtures("story")
+def test_a_link_opens_its_view(open_page):
+    page = open_page(run="replay", subject="symbol:HUB", kind="news", span="all")
+    assert page.selectbox(key="subject").value == "symbol:HUB"
+    assert len(page.dataframe[-1].value) == 30
+
+
+@pytest.mark.usefixtures("story")
+@pytest.mark.parametrize(
+    "query", [{"run": "gone"}, {"span": "<b>"}, {"kind": "$x$"}, {"subject": "rubbish"}]
+)
+def test_a_link_that_names_nothing_known_opens_the_usual_view(open_page, query):
+    page = open_page(**query)
+    assert figures(page)["Documents"] == "271"
+    assert page.selectbox(key="subject").value == "all"
+
+
+@pytest.mark.usefixtures("story")
+def test_a_link_to_a_subject_without_documents_says_that_there_are_none(open_page):
+    page = open_page(subject="symbol:NONE")
+    assert page.selectbox(key="subject").value == "symbol:NONE"
+    assert "No documents here" in page.info[-1].value
+
+
+def test_comments_alone_can_be_shown(story, open_page):
+    story.add_documents("replay", 3, hour=5, kind="comment", text="a comment")
+    page = open_page(kind="comment")
+    assert figures(page)["Documents"] == "3"
+    assert set(page.dataframe[-1].value["Kind"]) == {"comment"}
+
+
+@pytest.mark.usefixtures("story")
+def test_documents_come_most_negative_first_or_newest_first(open_page):
+    page = open_page()
+    assert list(page.dataframe[-1].value["Score"])[:31] == [-0.7] * 31
+    order = next(group for group in page.button_group if group.key == "order")
+    fine(order.set_value("newest").run())
+    times = list(page.dataframe[-1].value["Time"])
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.usefixtures("story")
+def test_a_hostile_headline_reaches_tables_and_plain_text_only(open_page):
+    page = open_page(subject="topic:Financials")
+    (shown,) = [headline for headline in headlines(page) if "evil" in headline]
+    assert "$x^2$ costs $5" in shown
+    assert not {"\u202e", "\u202c", "\x07"} & set(shown)
+    for elements in (page.markdown, page.caption, page.subheader, page.info, page.get("html")):
+        assert not [element for element in elements if "evil" in str(element)]
+
+
+def test_hostile_names_of_rules_and_keys_are_shown_plainly(scene, open_page):
+    name = "**loud** $a$ :red[x]\u202e\x1b[31m"
+    scene.add_documents("replay", 3, topic="Macro", symbols=("$A$", "<B>"))
+    scene.add_alert("replay", name, key=name)
+    page = open_page()
+    assert f"{plain(name)} · {plain(name)}" in texts(page)
+    assert not [element for element in page.markdown if "loud" in element.value]
+    assert "Symbol: <B>" in page.selectbox(key="subject").options
+
+
+def test_a_new_look_shows_new_documents(scene, open_page):
+    scene.add_documents("live", 10)
+    page = open_page()
+    assert figures(page)["Documents"] == "10"
+    scene.add_documents("live", 7, hour=2)
+    st.cache_data.clear()
+    assert figures(fine(page.run()))["Documents"] == "17"

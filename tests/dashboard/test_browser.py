@@ -1,0 +1,235 @@
+"""The dashboard as people get it: a launched Streamlit, a real PostgreSQL and a real Chromium."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+import tapewatch
+from dashboard.launch import streamlit_arguments
+
+SCRIPT = Path(tapewatch.__file__).parent / "dashboard_app.py"
+START_SECONDS = 90
+PATIENCE = 60_000
+OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
+
+
+@pytest.fixture(scope="module")
+def shared(postgres, new_scene) -> Iterator:
+    """One database for the tests that only look; each leaves the others' runs alone."""
+    with postgres.database() as url:
+        scene = new_scene(url)
+        scene.tell_story()
+        yield scene
+        scene.close()
+
+
+@pytest.fixture(scope="module")
+def address(shared, tmp_path_factory) -> Iterator[str]:
+    with launched(shared, tmp_path_factory.mktemp("dashboard")) as address:
+        yield address
+
+
+@pytest.fixture
+def watch(browser) -> Iterator[Callable[..., Page]]:
+    """Open a page; at the end, nothing may have gone wrong in the browser."""
+    contexts, problems = [], []
+
+    def opened(url, width=1440, scheme="light") -> Page:
+        # So high that all of the page is in sight: what is not, Streamlit leaves undrawn.
+        viewport = {"width": width, "height": 3200}
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and problems.append(line.text))
+        page.on("request", lambda asked: OUTSIDE.match(asked.url) and problems.append(asked.url))
+        page.goto(url)
+        see(page.get_by_role("heading", name="Tapewatch"))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def open_page(watch, address) -> Callable[..., Page]:
+    return lambda query="", **how: watch(f"{address}?run=replay{query}", **how)
+
+
+@contextmanager
+def launched(scene, folder) -> Iterator[str]:
+    """A dashboard process, started in a folder that is not the project's."""
+    port = _free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(SCRIPT)]
+    folders = (str(SCRIPT.parent.parent), os.environ.get("PYTHONPATH"))
+    environment = {
+        **os.environ,
+        "TAPEWATCH_DATABASE_URL": scene.database.url,
+        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+    }
+    with (folder / "log").open("w+b") as log:
+        process = subprocess.Popen(
+            [*command, *streamlit_arguments("127.0.0.1", port)],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_for(process, f"http://127.0.0.1:{port}/_stcore/health", folder / "log")
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            _end(process)
+
+
+def see(locator) -> None:
+    expect(locator.first).to_be_visible(timeout=PATIENCE)
+
+
+def settle(page) -> None:
+    """Wait until the page stands still: on a busy machine, what goes may outlast what comes."""
+    for part in (
+        heatmap(page),
+        page.locator("[class*=st-key-documents-] [data-testid=stDataFrame]"),
+    ):
+        see(part)
+        expect(part).to_have_count(1, timeout=PATIENCE)
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_have_count(1, timeout=PATIENCE)
+
+
+def heatmap(page):
+    return page.locator("[class*=st-key-heatmap] svg.marks")
+
+
+def table(page):
+    return page.locator("[class*=st-key-documents-] canvas")
+
+
+def read(page, text):
+    # A canvas to the eye; its cells are there for screen readers, once it is in sight.
+    cell = table(page).locator("[role=gridcell]").filter(has_text=text)
+    expect(cell.first).to_be_attached(timeout=PATIENCE)
+
+
+def click_cell(page, description):
+    # A cell tells screen readers what it holds.
+    settle(page)
+    cell = heatmap(page).locator(f"path[aria-label*={description!r}]").first
+    expect(cell).to_be_visible(timeout=PATIENCE)
+    cell.click()
+    see(page.get_by_role("button", name="Only"))
+    settle(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_is_there_and_nothing_is_cut(open_page, scheme):
+    page = open_page(scheme=scheme)
+    see(page.get_by_text("Financials · bank-run"))
+    see(heatmap(page))
+    see(table(page))
+    see(page.locator(".stVegaLiteChart svg.marks").nth(2))
+    see(heatmap(page).get_by_text("Treasuries | Corporate Debt"))
+    assert "…" not in heatmap(page).text_content()
+
+
+def test_a_click_on_a_cell_shows_the_documents_behind_it(open_page):
+    page = open_page()
+    click_cell(page, "Financials, 9 Mar 12:00")
+    see(page.get_by_role("button", name="Only 9 Mar 12:00"))
+    expect(page).to_have_url(re.compile("subject=topic%3AFinancials"), timeout=PATIENCE)
+    read(page, "Financials at 12:58")
+    page.get_by_role("button", name="Only 9 Mar 12:00").click()
+    expect(page.get_by_role("button", name="Only 9 Mar 12:00")).to_have_count(0, timeout=PATIENCE)
+
+
+def test_another_topic_can_be_chosen_from_the_list(open_page):
+    page = open_page()
+    see(table(page))
+    page.get_by_role("combobox", name="Timeline and documents of").click()
+    page.get_by_role("option", name="Topic: Treasuries | Corporate Debt").click()
+    expect(page).to_have_url(re.compile("Treasuries"), timeout=PATIENCE)
+    read(page, "Treasuries | Corporate Debt at 23:45")
+
+
+def test_a_hostile_headline_is_only_text(open_page):
+    page = open_page("&subject=topic%3AFinancials")
+    click_cell(page, "Financials, 9 Mar 13:00")
+    read(page, "evil.example")
+    box = page.locator("[class*=st-key-documents-] [data-testid=stDataFrame]")
+    box.click(position={"x": 18, "y": 52})
+    see(page.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
+    assert page.locator("img[src*=evil], a[href*=evil], a[href^=javascript], .katex").count() == 0
+
+
+def test_a_phone_needs_no_scrolling_sideways(open_page):
+    page = open_page(width=390)
+    see(heatmap(page))
+    see(table(page))
+    overflow = "element => element.scrollWidth - element.clientWidth"
+    assert page.locator("html").evaluate(overflow) == 0
+    assert page.get_by_test_id("stMain").evaluate(overflow) == 0
+
+
+def test_a_live_run_goes_on_without_being_drawn_anew(shared, watch, address):
+    shared.add_documents("live", 10)
+    page = watch(f"{address}?run=live")
+    click_cell(page, "Macro, ")
+    heatmap(page).evaluate("element => element.dataset.kept = 'yes'")
+    shared.add_documents("live", 7, text="a later one")
+    see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("17"))
+    expect(heatmap(page).locator("path[aria-label*='of 5 ']").first).to_be_attached()
+    assert heatmap(page).get_attribute("data-kept") == "yes"
+    see(page.get_by_role("button", name="Only"))
+
+
+def test_the_first_run_appears_by_itself(scene, watch, tmp_path):
+    with launched(scene, tmp_path) as address:
+        page = watch(address)
+        see(page.get_by_text("No documents have come in yet"))
+        scene.add_documents("replay", 5)
+        see(heatmap(page))
+        scene.finish("replay")
+        see(page.get_by_text(re.compile("^Replay · ")))
+        page.context.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(process, url, log) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
+
+
+def _end(process) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
