@@ -17,10 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from classifier.labels import SENTIMENTS
-
-UNLABELLED = -100
-"""The class index that the loss ignores: this document carries no label for that head."""
+from classifier.labels import SENTIMENTS, UNLABELLED
 
 _LINK = re.compile(r"(https?://|www\.)\S+")
 _SENTIMENT = {name: index for index, name in enumerate(SENTIMENTS)}

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.datasets import UNLABELLED, Example
+from classifier.datasets import Example
 from classifier.engine import Engine
+from classifier.labels import UNLABELLED
 
 Indices = NDArray[np.int64]
 

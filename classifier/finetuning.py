@@ -15,9 +15,9 @@ import torch
 from torch.utils.data import Dataset
 from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
-from classifier.datasets import UNLABELLED, Example
+from classifier.datasets import Example
 from classifier.evaluation import macro_f1
-from classifier.labels import Labels
+from classifier.labels import UNLABELLED, Labels
 from classifier.model import TwoHeadedGPT, encode, load_tokenizer, load_trunk
 
 

@@ -32,6 +32,10 @@ TOPICS = (
 )
 
 
+UNLABELLED = -100
+"""The class index that the loss ignores: a document that carries no label for that head."""
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """The topic and sentiment names of one model, each in the order of its head's outputs."""

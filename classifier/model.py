@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from classifier.datasets import UNLABELLED
-from classifier.labels import Labels
+from classifier.labels import UNLABELLED, Labels
 
 HEADS_FILE = "heads.safetensors"
 LABELS_FILE = "labels.json"

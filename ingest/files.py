@@ -141,7 +141,8 @@ def _reader(path: Path) -> Callable[[FeedFile], Iterator[tuple[int, bytes]]]:
 
 def _json_lines(feed: FeedFile) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(_lines(feed.open())):
-        yield number, (line.removeprefix(BOM_UTF8) if number == 0 else line).strip()
+        payload = (line.removeprefix(BOM_UTF8) if number == 0 else line).rstrip(b"\r\n")
+        yield number, b"" if payload.isspace() else payload
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:

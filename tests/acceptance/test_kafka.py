@@ -21,7 +21,7 @@ from store.database import Database
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 FEED = Path(os.environ.get("TAPEWATCH_TEST_FEED", DEMO_FEED))
-DOCUMENTS = int(os.environ.get("TAPEWATCH_TEST_DOCUMENTS", "2000"))
+DOCUMENTS = int(os.environ.get("TAPEWATCH_TEST_DOCUMENTS", "1500"))
 KILLS = int(os.environ.get("TAPEWATCH_TEST_KILLS", "3"))
 
 

@@ -20,7 +20,7 @@ AWAY_SECONDS = float(os.environ.get("TAPEWATCH_TEST_OUTAGE_SECONDS", "4"))
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_replay_outlives_an_outage_of_the_database(mode, tmp_path):
-    feed = write(tmp_path / "feed.jsonl", documents(1500))
+    feed = write(tmp_path / "feed.jsonl", documents(1000))
     with tempfile.TemporaryDirectory(prefix="tapewatch-") as folder:
         server = PostgresServer(Path(folder) / "pg")
         url = server.new_database()
@@ -38,7 +38,7 @@ def test_a_replay_outlives_an_outage_of_the_database(mode, tmp_path):
             assert replay.stop() == 0
         database.close()
         database = Database(url)
-        assert taken_in(database, "feed") == 1500
+        assert taken_in(database, "feed") == 1000
         buckets_equal_recount(database, "feed")
         undisturbed = last_json(
             tapewatch("replay", feed, "--run", "calm", "--json", database_url=url)

@@ -6,8 +6,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2Model
 
-from classifier.datasets import UNLABELLED
-from classifier.labels import Labels
+from classifier.labels import UNLABELLED, Labels
 from classifier.model import (
     HEADS_FILE,
     LABELS_FILE,
