@@ -136,8 +136,9 @@ def _fetch(folder: Path, deadline: float, say: Callable[[str], None]) -> None:
         else:
             _verify_all(folder)
             return
-    say(f"Kafka {KAFKA_VERSION}: downloading {len(pinned_jars())} jars from {url or MAVEN_CENTRAL_URL}")
-    download(pinned_jars(), url or MAVEN_CENTRAL_URL, folder, deadline)
+    source = url or MAVEN_CENTRAL_URL
+    say(f"Kafka {KAFKA_VERSION}: downloading {len(pinned_jars())} jars from {source}")
+    download(pinned_jars(), source, folder, deadline)
 
 
 def resolve(folder: Path, deadline: float, *options: str) -> None:
