@@ -20,7 +20,7 @@ from typing import Protocol
 
 from support.kafka_jars import KAFKA_VERSION
 
-IMAGE = f"docker.io/apache/kafka:{KAFKA_VERSION}"
+IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 
 _JAVA_NEEDED = 17
 _START_SECONDS = 60.0
