@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from support.kafka import Broker
     from support.postgres import Postgres
 
+    from store.database import Database
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let kafka-python be imported: on Python 3.11 and 3.12 that alone is a deprecation warning."""
@@ -44,6 +46,18 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     """The address of an empty database of the test's own."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres) -> Iterator[Database]:
+    """A migrated database that the tests of one module share; each cleans up its runs."""
+    from store.database import Database  # noqa: PLC0415
+
+    with postgres.database() as url:
+        opened = Database(url)
+        opened.migrate()
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,6 @@ from store.errors import DatabaseUnavailableError
 NOWHERE = "postgresql://127.0.0.1:1/nothing"
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    with postgres.database() as url:
-        opened = Database(url)
-        opened.migrate()
-        yield opened
-        opened.close()
-
-
 @pytest.fixture(autouse=True)
 def free(database):
     """No test leaves the lock to a job that is still ending."""

@@ -16,21 +16,11 @@ from alerts.rules import Metric, Receiver, Rule, RuleSet
 from alerts.sender import FIRST_PAUSE, LONGEST_PAUSE, Sender, pause
 from store import alertlog, outbox, runs
 from store.alertlog import EventRow
-from store.database import Database
 from store.schema import deliveries
 from store.schema import outbox as outbox_table
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with postgres.database() as url:
-        opened = Database(url)
-        opened.migrate()
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -7,22 +7,12 @@ from sqlalchemy.exc import IntegrityError
 
 from store import alertlog, outbox, runs
 from store.alertlog import EventRow
-from store.database import Database
 from store.outbox import DEAD, DELIVERED, PENDING, Message
 from store.schema import deliveries
 from store.schema import outbox as table
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with postgres.database() as url:
-        opened = Database(url)
-        opened.migrate()
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -18,15 +18,6 @@ from store.schema import metadata
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    with postgres.database() as url:
-        opened = Database(url)
-        opened.migrate()
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def connection(database):
     """A transaction that is rolled back, so that each test finds no run."""
