@@ -7,18 +7,23 @@ token. Knows no documents, no clock and no files but the folder of weights.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging as hf_logging
 
-from classifier.batching import LENGTH_BUCKETS, MicroBatch, plan
+from classifier.batching import LENGTH_BUCKETS, plan
+from classifier.hardware import fast_bf16, resolve_device
 from classifier.labels import Labels
 from classifier.model import encode, load_weights
 from classifier.prediction import SCALE, Prediction
+
+Probabilities = NDArray[np.float64]
 
 TOKEN_BUDGET = 1024
 """Tokens of one micro-batch on a processor; a GPU takes ``GPU_TOKEN_BUDGET``."""
@@ -37,12 +42,13 @@ class Engine:
         hf_logging.disable_progress_bar()
         if threads:
             torch.set_num_threads(threads)
-        self.device = torch.device(_resolve(device))
+        self.device = resolve_device(device)
         on_gpu = self.device.type == "cuda"
         self.token_budget = GPU_TOKEN_BUDGET if on_gpu else TOKEN_BUDGET
-        model, self._tokenizer = load_weights(weights)
-        self._tokenizer.split_special_tokens = True
-        self._model = model.to(self.device, torch.bfloat16 if on_gpu else torch.float32)
+        model, self.tokenizer = load_weights(weights)
+        self.tokenizer.split_special_tokens = True
+        narrow = on_gpu or fast_bf16(self.device)
+        self.model = model.to(self.device, torch.bfloat16 if narrow else torch.float32)
         context = int(getattr(model.trunk.config, "max_position_embeddings", LENGTH_BUCKETS[-1]))
         self.context = min(context, LENGTH_BUCKETS[-1])
         self._weights = weights
@@ -50,7 +56,7 @@ class Engine:
     @property
     def labels(self) -> Labels:
         """The names of the model's topics and sentiments."""
-        return self._model.labels
+        return self.model.labels
 
     @cached_property
     def version(self) -> str:
@@ -59,61 +65,83 @@ class Engine:
         for pattern in ("*.safetensors", "tokenizer.json", "labels.json", "config.json"):
             for path in sorted(self._weights.glob(pattern)):
                 state.update(path.read_bytes())
-        config = self._model.trunk.config
+        config = self.model.trunk.config
         shape = f"{config.model_type}-{config.num_hidden_layers}x{config.hidden_size}"
         return f"{shape}-{state.hexdigest()[:8]}"
 
     def score(self, texts: Sequence[str]) -> list[Prediction]:
         """The predictions of ``texts``, in their order."""
+        tokens, cut = self._tokenize(texts)
+        topics, sentiments = (_scaled(logits) for logits in self._forward(tokens))
+        return [
+            Prediction(
+                dict(zip(self.labels.topics, topics[index], strict=True)),
+                dict(zip(self.labels.sentiments, sentiments[index], strict=True)),
+                self.version,
+                len(tokens[index]),
+                cut[index],
+            )
+            for index in range(len(texts))
+        ]
+
+    def logits(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Topic logits (N, topics) and sentiment logits (N, 3), float32 on the processor."""
+        return self._forward(self.encode(texts))
+
+    def probabilities(self, texts: Sequence[str]) -> tuple[Probabilities, Probabilities]:
+        """Topic probabilities (N, topics) and sentiment probabilities (N, 3), unrounded."""
+        topic, sentiment = self.logits(texts)
+        return topic.double().softmax(dim=-1).numpy(), sentiment.double().softmax(dim=-1).numpy()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text as the model sees them, cut to the context."""
+        return self._tokenize(texts)[0]
+
+    def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+        """Token ids of each text, and whether something of it was cut off."""
         if not texts:
-            return []
+            return [], []
         # One token more than fits tells a truncated text from one that just fits.
         heads = [text[:CHARACTERS_READ] for text in texts]
-        longer = encode(self._tokenizer, heads, self.context + 1)
-        cut = [len(ids) > self.context for ids in longer]
-        tokens = [
-            [*ids[: self.context - 1], ids[-1]] if too_long else ids
-            for ids, too_long in zip(longer, cut, strict=True)
+        longer = encode(self.tokenizer, heads, self.context + 1, encoder=self.model.encoder)
+        cut = [
+            len(ids) > self.context or len(text) > CHARACTERS_READ
+            for ids, text in zip(longer, texts, strict=True)
         ]
-        predictions: list[Prediction | None] = [None] * len(texts)
-        for batch in plan([len(ids) for ids in tokens], self.token_budget):
-            topics, sentiments = self._probabilities(batch, tokens)
-            for row, index in enumerate(batch.indices):
-                predictions[index] = Prediction(
-                    dict(zip(self.labels.topics, topics[row], strict=True)),
-                    dict(zip(self.labels.sentiments, sentiments[row], strict=True)),
-                    self.version,
-                    len(tokens[index]),
-                    cut[index] or len(texts[index]) > CHARACTERS_READ,
-                )
-        return [prediction for prediction in predictions if prediction is not None]
+        tokens = [
+            [*ids[: self.context - 1], ids[-1]] if len(ids) > self.context else ids
+            for ids in longer
+        ]
+        return tokens, cut
 
-    def _probabilities(
-        self, batch: MicroBatch, tokens: Sequence[Sequence[int]]
-    ) -> tuple[list[list[int]], list[list[int]]]:
-        """Topic and sentiment probabilities of each row of the batch, in units of 1e-4."""
-        padding = int(self._tokenizer.pad_token_id or 0)
-        input_ids = torch.full((batch.rows, batch.length), padding)
-        lengths = torch.ones(batch.rows, dtype=torch.long)
-        for row, index in enumerate(batch.indices):
-            ids = tokens[index]
-            input_ids[row, : len(ids)] = torch.tensor(ids)
-            lengths[row] = len(ids)
-        with torch.inference_mode():
-            topic, sentiment = self._model.logits(
-                input_ids.to(self.device), lengths.to(self.device)
-            )
-        used = len(batch.indices)
-        return _scaled(topic[:used]), _scaled(sentiment[:used])
+    def batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Micro-batches: which texts (n,), ``input_ids`` (B, T) and ``lengths`` (B,), n <= B.
+
+        The last B - n rows of a batch are there for its shape only.
+        """
+        padding = int(self.tokenizer.pad_token_id or 0)
+        for batch in plan([len(ids) for ids in tokens], self.token_budget):
+            input_ids = torch.full((batch.rows, batch.length), padding)
+            lengths = torch.ones(batch.rows, dtype=torch.long)
+            for row, index in enumerate(batch.indices):
+                ids = tokens[index]
+                input_ids[row, : len(ids)] = torch.tensor(ids)
+                lengths[row] = len(ids)
+            yield torch.tensor(batch.indices), input_ids.to(self.device), lengths.to(self.device)
+
+    @torch.inference_mode()
+    def _forward(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Both heads' logits of every text, in order, in float32 on the processor."""
+        topics = torch.empty(len(tokens), len(self.labels.topics))
+        sentiments = torch.empty(len(tokens), len(self.labels.sentiments))
+        for indices, input_ids, lengths in self.batches(tokens):
+            topic, sentiment = self.model.logits(input_ids, lengths)
+            topics[indices] = topic[: len(indices)].float().cpu()
+            sentiments[indices] = sentiment[: len(indices)].float().cpu()
+        return topics, sentiments
 
 
 def _scaled(logits: Tensor) -> list[list[int]]:
     probabilities = logits.double().softmax(dim=-1)
     scaled: list[list[int]] = (probabilities * SCALE).round().to(torch.int64).tolist()
     return scaled
-
-
-def _resolve(device: str) -> str:
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,150 +1,174 @@
 """Fine-tuning: labelled texts and a base in, a two-headed classifier out.
 
 Both heads are trained together; a document that carries one label counts nothing for the other
-head. transformers' Trainer does the work, so accelerate and torchrun scale it; the epoch with the
-best mean of the two macro F1 scores on the development rows is kept. Test rows are not known
-here.
+head. The epoch that does best on the development rows is kept. Test rows are not known here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
-from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer, TrainingArguments
+from torch import nn
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainingArguments,
+)
 
-from classifier.datasets import Example
-from classifier.evaluation import macro_f1
+from classifier.datasets import DatasetError, Example, check_trainable
+from classifier.hardware import wants_bf16
 from classifier.labels import UNLABELLED, Labels
-from classifier.model import TwoHeadedGPT, encode, load_tokenizer, load_trunk
+from classifier.losses import balanced_weights
+from classifier.model import TwoHeadedModel, encode
+from classifier.progress import Callbacks, last_state
+from classifier.recipe import Recipe
+from classifier.strategies import choose_trained, make_optimizer, merge_trained
+from classifier.trainer import (
+    HEADS,
+    EncodedExamples,
+    LossSettings,
+    RightPadding,
+    SoftLabels,
+    TwoHeadedTrainer,
+    measure,
+)
 
+LONGEST = 512
+"""Tokens of a training text at most, however long the base's context is."""
 
-@dataclass(frozen=True, slots=True)
-class FinetuningSettings:
-    """The course of a fine-tune."""
-
-    epochs: float = 5.0
-    batch_texts: int = 32
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.05
-    dropout: float = 0.1
-    seed: int = 7
-
-
-class EncodedExamples(Dataset[dict[str, Any]]):
-    """Token ids, topic and sentiment of each example."""
-
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], context: int
-    ) -> None:
-        self.ids = encode(tokenizer, [example.text for example in examples], context)
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        example = self.examples[index]
-        ids = self.ids[index]
-        return {
-            "input_ids": ids,
-            "length": len(ids),
-            "topic": example.topic,
-            "sentiment": example.sentiment,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RightPadding:
-    """Puts examples into one batch, padded on the right to the longest of them."""
-
-    padding: int
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Tensors ``input_ids`` (B, T), ``lengths``, ``topic`` and ``sentiment`` (B,)."""
-        longest = max(row["length"] for row in rows)
-        input_ids = torch.full((len(rows), longest), self.padding)
-        for index, row in enumerate(rows):
-            input_ids[index, : row["length"]] = torch.tensor(row["input_ids"])
-        return {
-            "input_ids": input_ids,
-            "lengths": torch.tensor([row["length"] for row in rows]),
-            "topic": torch.tensor([row["topic"] for row in rows]),
-            "sentiment": torch.tensor([row["sentiment"] for row in rows]),
-        }
+_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
 def finetune(  # noqa: PLR0913 - what goes in, what comes out, and how
-    base: str,
+    model: TwoHeadedModel,
+    tokenizer: PreTrainedTokenizerBase,
     train: Sequence[Example],
     development: Sequence[Example],
     output: Path,
-    labels: Labels | None = None,
-    settings: FinetuningSettings | None = None,
-) -> tuple[TwoHeadedGPT, PreTrainedTokenizerBase]:
-    """Fine-tune ``base`` (a folder or a Hub name) whole, both heads at once.
+    recipe: Recipe | None = None,
+    *,
+    soft: SoftLabels | None = None,
+    losses: LossSettings | None = None,
+    callbacks: Callbacks = (),
+) -> None:
+    """Fine-tune ``model`` in place.
 
-    ``output`` takes the Trainer's working files only; save the result with ``save_weights``.
+    ``soft`` are teachers' labels of the training rows. ``output`` takes the Trainer's working
+    files only, from which a killed run goes on; save the result with ``save_weights``. Raises
+    DatasetError or StrategyError before anything is trained.
     """
-    settings = settings or FinetuningSettings()
-    torch.manual_seed(settings.seed)
-    tokenizer = load_tokenizer(base)
-    trunk = load_trunk(base)
-    model = TwoHeadedGPT(trunk, labels or Labels(), settings.dropout)
-    context = min(int(getattr(trunk.config, "max_position_embeddings", 512)), 512)
-    padding: Any = tokenizer.pad_token_id
-    trainer = Trainer(
+    recipe = recipe or Recipe()
+    labels = model.labels
+    if soft is None:
+        check_trainable(train, labels)
+    _check_metric(recipe, development)
+    torch.manual_seed(recipe.seed)
+    if soft is not None and soft.vectors is not None:
+        width = int(model.trunk.config.hidden_size)
+        model.projection = nn.Linear(width, soft.vectors.shape[1])
+    choose_trained(model, recipe)
+    _set_dropout(model.trunk, recipe.trunk_dropout)
+    trainer = TwoHeadedTrainer(
         model=model,
-        args=_arguments(output, settings),
-        train_dataset=EncodedExamples(tokenizer, train, context),
-        eval_dataset=EncodedExamples(tokenizer, development, context),
-        data_collator=RightPadding(padding),
-        compute_metrics=_metrics,
+        args=_arguments(output, recipe),
+        train_dataset=_encoded(model, tokenizer, train, soft),
+        eval_dataset=_encoded(model, tokenizer, development, None),
+        data_collator=RightPadding(_padding(tokenizer)),
+        compute_metrics=measure,
+        optimizers=(make_optimizer(model, recipe), None),
+        callbacks=[*callbacks, *_stopping(recipe)],
+        losses=_losses(losses or LossSettings(), recipe, train, labels),
     )
-    trainer.train()
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=last_state(output))
+    merge_trained(model)
+    model.projection = None
     model.eval()
-    return model, tokenizer
 
 
-def _metrics(outcome: EvalPrediction) -> dict[str, float]:
-    metrics = {}
-    outputs: Any = outcome.predictions
-    targets: Any = outcome.label_ids
-    for name, logits, target in zip(("topic", "sentiment"), outputs, targets, strict=True):
-        labelled = target != UNLABELLED
-        if not labelled.any():
-            continue
-        predicted = logits[labelled].argmax(axis=-1)
-        metrics[f"{name}_macro_f1"] = macro_f1(target[labelled], predicted)
-        metrics[f"{name}_accuracy"] = float((predicted == target[labelled]).mean())
-    measured = [value for name, value in metrics.items() if name.endswith("macro_f1")]
-    metrics["macro_f1"] = sum(measured) / max(1, len(measured))
-    return metrics
+def _set_dropout(trunk: nn.Module, share: float | None) -> None:
+    for module in trunk.modules():
+        if share is not None and isinstance(module, nn.Dropout):
+            module.p = share
 
 
-def _arguments(output: Path, settings: FinetuningSettings) -> TrainingArguments:
+def training_context(model: TwoHeadedModel) -> int:
+    """Tokens of a training text at most."""
+    return min(int(getattr(model.trunk.config, "max_position_embeddings", LONGEST)), LONGEST)
+
+
+def _check_metric(recipe: Recipe, development: Sequence[Example]) -> None:
+    """Raise DatasetError where no development row can say which epoch is best."""
+    heads = [head for head in HEADS if recipe.metric.startswith(head)] or HEADS
+    if not any(getattr(row, head) != UNLABELLED for row in development for head in heads):
+        raise DatasetError(
+            f"no development row has a {' or a '.join(heads)}, so {recipe.metric} cannot choose "
+            "the best epoch: give more rows, or another metric"
+        )
+
+
+def _encoded(
+    model: TwoHeadedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Example],
+    soft: SoftLabels | None,
+) -> EncodedExamples:
+    texts = [example.text for example in rows]
+    ids = encode(tokenizer, texts, training_context(model), encoder=model.encoder)
+    return EncodedExamples(ids, rows, soft)
+
+
+def _padding(tokenizer: PreTrainedTokenizerBase) -> int:
+    padding: Any = tokenizer.pad_token_id
+    return int(padding)
+
+
+def _stopping(recipe: Recipe) -> list[EarlyStoppingCallback]:
+    return [EarlyStoppingCallback(recipe.patience)] if recipe.patience else []
+
+
+def _losses(
+    given: LossSettings, recipe: Recipe, train: Sequence[Example], labels: Labels
+) -> LossSettings:
+    given = replace(given, smoothing=recipe.label_smoothing)
+    if not recipe.class_weights:
+        return given
+    topics = torch.tensor([example.topic for example in train])
+    sentiments = torch.tensor([example.sentiment for example in train])
+    return replace(
+        given,
+        topic_weights=balanced_weights(topics, len(labels.topics)),
+        sentiment_weights=balanced_weights(sentiments, len(labels.sentiments)),
+    )
+
+
+def _arguments(output: Path, recipe: Recipe) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(output),
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_texts,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_texts,
         per_device_eval_batch_size=64,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        lr_scheduler_type="cosine",
-        warmup_steps=100,
+        gradient_accumulation_steps=recipe.accumulate,
+        lr_scheduler_type=_SCHEDULES[recipe.schedule],
+        warmup_steps=recipe.warmup_share,
         logging_steps=50,
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="macro_f1",
+        metric_for_best_model=recipe.metric,
+        greater_is_better=recipe.metric != "loss",
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         label_names=["topic", "sentiment"],
         remove_unused_columns=False,
         report_to="none",
-        seed=settings.seed,
+        disable_tqdm=True,
+        seed=recipe.seed,
+        bf16=wants_bf16(recipe.precision),
+        use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )

@@ -1,13 +1,15 @@
-"""The model: any causal language model as trunk, with a topic head and a sentiment head.
+"""The model: any language model of transformers as trunk, with a topic and a sentiment head.
 
-Texts are padded on the right and attention is causal, so the hidden state of the last real token
-never sees padding: no attention mask is needed and one kernel path serves every batch. A folder
-of weights holds the trunk as transformers saves it, the heads, the labels and the tokenizer.
-Knows nothing of training, batches of documents or files of text.
+What is served is causal: texts are padded on the right, so the hidden state of the last real
+token never sees padding, no attention mask is needed and one kernel path serves every batch.
+Encoders, which serve as teachers in training only, are read by the mean over their real tokens.
+A folder of weights holds the trunk as transformers saves it, the heads, the labels and the
+tokenizer. Knows nothing of training, batches of documents or files of text.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from classifier.labels import UNLABELLED, Labels
+from classifier.errors import ClassifierError
+from classifier.labels import Labels
+from classifier.tokenizer import without_links
 
 HEADS_FILE = "heads.safetensors"
 LABELS_FILE = "labels.json"
@@ -30,48 +34,68 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-class WeightsError(RuntimeError):
+class WeightsError(ClassifierError, RuntimeError):
     """A folder of weights is missing, incomplete or damaged; the message says which and why."""
 
 
-class TwoHeadedGPT(nn.Module):
-    """A causal trunk and two linear heads that read the last token's hidden state."""
+class TwoHeadedModel(nn.Module):
+    """A trunk and two linear heads that read one vector a text."""
 
     def __init__(self, trunk: PreTrainedModel, labels: Labels, dropout: float = 0.1) -> None:
         super().__init__()
         self.trunk = trunk
         self.labels = labels
+        self.encoder = is_encoder(trunk.config.model_type)
         width = int(trunk.config.hidden_size)
         self.dropout = nn.Dropout(dropout)
         self.topic_head = nn.Linear(width, len(labels.topics))
         self.sentiment_head = nn.Linear(width, len(labels.sentiments))
+        self.projection: nn.Linear | None = None
+        """While it is distilled: to the vector of its teacher. Never saved."""
 
-    def logits(self, input_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Topic logits (B, topics) and sentiment logits (B, sentiments).
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        """The training step: logits of both heads, and the projected vector (B, teacher's D)."""
+        vector = self.read(input_ids, lengths)
+        dropped = self.dropout(vector)
+        outputs = {"topic": self.topic_head(dropped), "sentiment": self.sentiment_head(dropped)}
+        if self.projection is not None:
+            outputs["vector"] = self.projection(vector)
+        return outputs
+
+    def read(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """One vector a text (B, D): the last token's hidden state, or an encoder's mean.
 
         ``input_ids`` (B, T) are padded on the right, ``lengths`` (B,) count the real tokens.
         """
+        if self.encoder:
+            positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+            mask = (positions < lengths[:, None]).long()  # (B, T)
+            hidden = self.trunk(input_ids=input_ids, attention_mask=mask).last_hidden_state
+            total: Tensor = (hidden * mask[..., None]).sum(dim=1)
+            return total / lengths[:, None]
         hidden = self.trunk(input_ids=input_ids, use_cache=False).last_hidden_state  # (B, T, D)
         rows = torch.arange(input_ids.shape[0], device=input_ids.device)
-        last = self.dropout(hidden[rows, lengths - 1])  # (B, D)
-        return self.topic_head(last), self.sentiment_head(last)
+        return hidden[rows, lengths - 1]  # type: ignore[no-any-return]
 
-    def forward(
-        self, input_ids: Tensor, lengths: Tensor, topic: Tensor, sentiment: Tensor
-    ) -> dict[str, Tensor]:
-        """The training step: logits and the loss, in which a missing label counts for nothing."""
-        topic_logits, sentiment_logits = self.logits(input_ids, lengths)
-        loss = masked_loss(topic_logits, topic) + masked_loss(sentiment_logits, sentiment)
-        return {"loss": loss, "topic": topic_logits, "sentiment": sentiment_logits}
+    def logits(self, input_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Topic logits (B, topics) and sentiment logits (B, sentiments); arguments as ``read``."""
+        vector = self.dropout(self.read(input_ids, lengths))
+        return self.topic_head(vector), self.sentiment_head(vector)
+
+    def divide_heads(self, topic_temperature: float, sentiment_temperature: float) -> None:
+        """Divide all logits of each head by its temperature, for good: calibration folded in."""
+        with torch.no_grad():
+            for head, temperature in (
+                (self.topic_head, topic_temperature),
+                (self.sentiment_head, sentiment_temperature),
+            ):
+                head.weight.div_(temperature)
+                head.bias.div_(temperature)
 
 
-def masked_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy summed over the labelled rows and divided by all rows, so heads share a scale.
-
-    ``logits`` (B, C), ``target`` (B,) with ``UNLABELLED`` where there is no label -> scalar.
-    """
-    total = functional.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="sum")
-    return total / len(target)
+def is_encoder(model_type: str) -> bool:
+    """Whether models of this type see the whole text at once (BERT and its like)."""
+    return model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def load_trunk(base: str) -> PreTrainedModel:
@@ -81,17 +105,63 @@ def load_trunk(base: str) -> PreTrainedModel:
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a local folder or a Hub name, padding on the right."""
+    """The tokenizer of a local folder or a Hub name, padding on the right. Raises WeightsError.
+
+    One without a padding token pads with its end token: what is padded is never read.
+    """
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
     tokenizer.padding_side = "right"
     tokenizer.truncation_side = "right"
+    if tokenizer.eos_token is None:
+        tokenizer.eos_token = tokenizer.sep_token
+    if tokenizer.eos_token is None:
+        raise WeightsError(f"the tokenizer of {base} has no end token, which the heads must read")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
+def open_base(
+    base: str, labels: Labels, dropout: float
+) -> tuple[TwoHeadedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """A model to be trained on ``labels``, its tokenizer, and the names of heads that are new.
+
+    Where ``base`` holds weights of ours, each head whose names agree goes on from theirs; any
+    other head starts anew. Raises WeightsError.
+    """
+    with reading_base(base):
+        trunk, tokenizer = load_trunk(base), without_links(load_tokenizer(base))
+    model = TwoHeadedModel(trunk, labels, dropout)
+    new = ["topic", "sentiment"]
+    if (Path(base) / LABELS_FILE).is_file():
+        known, _ = load_weights(Path(base))
+        for head, theirs, ours in (
+            ("topic", known.labels.topics, labels.topics),
+            ("sentiment", known.labels.sentiments, labels.sentiments),
+        ):
+            if theirs == ours:
+                new.remove(head)
+                state = getattr(known, f"{head}_head").state_dict()
+                getattr(model, f"{head}_head").load_state_dict(state)
+    return model, tokenizer, tuple(new)
+
+
+@contextmanager
+def reading_base(base: str) -> Iterator[None]:
+    """Raise WeightsError for whatever goes wrong while ``base``, folder or Hub name, is read."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except _UNREADABLE as error:
+        raise WeightsError(
+            f"the base {base!r} cannot be read: {error}; give the folder of a language model, a "
+            "name on the Hub that this machine can reach, or `shipped`"
+        ) from error
+
+
 def save_weights(
-    model: TwoHeadedGPT,
+    model: TwoHeadedModel,
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     dtype: torch.dtype = torch.bfloat16,
@@ -110,17 +180,11 @@ def save_weights(
     model.float()
 
 
-def load_weights(folder: Path) -> tuple[TwoHeadedGPT, PreTrainedTokenizerBase]:
+def load_weights(folder: Path) -> tuple[TwoHeadedModel, PreTrainedTokenizerBase]:
     """The model in float32, in evaluation mode, and its tokenizer. Raises WeightsError."""
-    labels_file = folder / LABELS_FILE
-    if not labels_file.exists():
-        raise WeightsError(
-            f"no weights in {folder}: {LABELS_FILE} is missing; train some with "
-            "`tapewatch train` or point TAPEWATCH_WEIGHTS at a folder that has them"
-        )
+    labels = read_labels(folder)
     try:
-        labels = Labels(**{k: tuple(v) for k, v in json.loads(labels_file.read_text()).items()})
-        model = TwoHeadedGPT(load_trunk(str(folder)), labels)
+        model = TwoHeadedModel(load_trunk(str(folder)), labels)
         missing, unexpected = model.load_state_dict(load_file(folder / HEADS_FILE), strict=False)
         tokenizer = load_tokenizer(str(folder))
     except _UNREADABLE as error:
@@ -132,13 +196,36 @@ def load_weights(folder: Path) -> tuple[TwoHeadedGPT, PreTrainedTokenizerBase]:
     return model, tokenizer
 
 
+def read_labels(folder: Path) -> Labels:
+    """The labels of the weights in ``folder``, without loading them. Raises WeightsError."""
+    labels_file = folder / LABELS_FILE
+    if not labels_file.exists():
+        raise WeightsError(
+            f"no weights in {folder}: {LABELS_FILE} is missing; train some with "
+            "`tapewatch train` or point TAPEWATCH_WEIGHTS at a folder that has them"
+        )
+    try:
+        named = json.loads(labels_file.read_text())
+        return Labels(**{head: tuple(names) for head, names in named.items()})
+    except _UNREADABLE as error:
+        raise WeightsError(f"{labels_file} cannot be read: {error}") from error
+
+
 def encode(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_tokens: int,
+    *,
+    encoder: bool = False,
 ) -> list[list[int]]:
     """Token ids of each text: the first ``max_tokens - 1`` tokens, then the end token.
 
-    The heads read the end token, so it is kept however long the text is.
+    The heads read the end token, so it is kept however long the text is. An encoder's texts get
+    the special tokens of its own tokenizer instead.
     """
+    if encoder:
+        framed: Any = tokenizer(list(texts), truncation=True, max_length=max_tokens)
+        return list(framed["input_ids"])
     ends: Any = tokenizer.eos_token_id
     encoded: Any = tokenizer(
         list(texts), add_special_tokens=False, truncation=True, max_length=max_tokens - 1

@@ -1,12 +1,15 @@
-"""Language-model pre-training from scratch: unlabelled texts in, a base for fine-tuning out.
+"""Language-model pre-training: unlabelled texts in, a base for fine-tuning out.
 
-Texts are joined by the end token and cut into blocks of equal length. transformers' Trainer does
-the work, so accelerate and torchrun scale it. Knows no labels.
+From scratch it trains a tokenizer and a small GPT-2, whose word embeddings may start from those
+of an encoder; from a base that is there already it goes on with the user's texts (domain
+adaptation). Texts are joined by the end token and cut into blocks of equal length. transformers'
+Trainer does the work, so accelerate and torchrun scale it. Knows no labels.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,22 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 from transformers import (
+    AutoModelForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
 )
 
 from classifier.datasets import DatasetError
+from classifier.embeddings import token_embeddings
+from classifier.hardware import wants_bf16
+from classifier.model import WeightsError, is_encoder, load_tokenizer, reading_base
+from classifier.progress import Callbacks, forget_other_run, last_state
+from classifier.recipe import RecipeError
 from classifier.tokenizer import train_tokenizer
 
 BASE_RECORD = "pretraining.json"
@@ -30,19 +41,34 @@ BASE_RECORD = "pretraining.json"
 
 @dataclass(frozen=True, slots=True)
 class PretrainingSettings:
-    """The shape of the GPT and the course of its pre-training."""
+    """The shape of the GPT and the course of its pre-training.
 
-    layers: int = 4
-    width: int = 192
-    heads: int = 3
-    vocabulary: int = 8192
+    ``base`` goes on from a causal language model instead of from scratch: shape and vocabulary
+    are then its own, and its context where that is shorter. ``embeddings`` names an encoder
+    (folder or Hub name) that the word embeddings start from. Raises RecipeError.
+    """
+
+    layers: int = 6
+    width: int = 256
+    heads: int = 4
+    vocabulary: int = 10_240
     context: int = 128
-    epochs: float = 2.5
+    epochs: float = 2.0
     batch_blocks: int = 16
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     dropout: float = 0.05
+    base: str | None = None
+    embeddings: str | None = None
+    precision: str = "auto"
     seed: int = 7
+
+    def __post_init__(self) -> None:
+        if self.base is None and self.width % self.heads:
+            raise RecipeError(
+                f"a width of {self.width} cannot be shared out among {self.heads} heads: give a "
+                "multiple"
+            )
 
 
 class Blocks(Dataset[dict[str, torch.Tensor]]):
@@ -67,14 +93,72 @@ class Blocks(Dataset[dict[str, torch.Tensor]]):
 
 
 def pretrain(
-    corpus: Sequence[str], output: Path, settings: PretrainingSettings | None = None
+    corpus: Sequence[str],
+    output: Path,
+    settings: PretrainingSettings | None = None,
+    callbacks: Callbacks = (),
+    command: str | None = None,
 ) -> float:
-    """Train a tokenizer and a GPT-2 on ``corpus`` and save both in ``output``.
+    """Train a tokenizer and a GPT-2 on ``corpus``, or go on from a base; save both in ``output``.
 
-    Returns the loss on the last hundredth of the texts, in nats a token.
+    Returns the loss on a hundredth of the texts, in nats a token. A run that was killed goes on
+    from its last saved step when called again in the same way. Raises DatasetError, WeightsError
+    or EmbeddingsError before training.
     """
     settings = settings or PretrainingSettings()
+    torch.manual_seed(settings.seed)
+    model, tokenizer = _start(corpus, settings)
+    longest = int(getattr(model.config, "max_position_embeddings", settings.context))
+    settings = replace(settings, context=min(settings.context, longest))
+    train, test = _blocks(corpus, tokenizer, settings)
+    steps = output / "steps"
+    forget_other_run(steps, (settings, list(corpus)))
+    trainer = Trainer(
+        model=model,
+        args=_arguments(output, settings),
+        train_dataset=train,
+        eval_dataset=test,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=last_state(steps))
+    loss = float(trainer.evaluate()["eval_loss"])
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+    made = {"command": command} if command else {}
+    record = {**made, "texts": len(corpus), "nats_per_token": round(loss, 4), **asdict(settings)}
+    (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    shutil.rmtree(steps)
+    return loss
+
+
+def _start(
+    corpus: Sequence[str], settings: PretrainingSettings
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if settings.base is not None:
+        return _open(settings.base)
     tokenizer = train_tokenizer(corpus, settings.vocabulary, settings.context)
+    model = GPT2LMHeadModel(_shape(settings, tokenizer))
+    if settings.embeddings is not None:
+        weights = model.transformer.wte.weight
+        started = token_embeddings(settings.embeddings, tokenizer, settings.width)
+        with torch.no_grad():
+            weights.copy_(started * weights.std())
+    return model, tokenizer
+
+
+def _open(base: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    with reading_base(base):
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        tokenizer = load_tokenizer(base)
+    if is_encoder(model.config.model_type):
+        raise WeightsError(f"{base} is an encoder: it sees the very token that it would predict")
+    return model, tokenizer
+
+
+def _blocks(
+    corpus: Sequence[str], tokenizer: PreTrainedTokenizerBase, settings: PretrainingSettings
+) -> tuple[Blocks, Blocks]:
     generator = torch.Generator().manual_seed(settings.seed)
     order = torch.randperm(len(corpus), generator=generator).tolist()
     texts = [corpus[index] for index in order]
@@ -86,21 +170,7 @@ def pretrain(
             f"{len(texts)} texts are too few: a hundredth of them, held out, must fill a block of "
             f"{settings.context} tokens"
         )
-    torch.manual_seed(settings.seed)
-    model = GPT2LMHeadModel(_shape(settings, tokenizer))
-    trainer = Trainer(
-        model=model,
-        args=_arguments(output, settings),
-        train_dataset=train,
-        eval_dataset=test,
-    )
-    trainer.train()
-    loss = float(trainer.evaluate()["eval_loss"])
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
-    record = {"texts": len(corpus), "nats_per_token": round(loss, 4), **asdict(settings)}
-    (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
-    return loss
+    return train, test
 
 
 def _shape(settings: PretrainingSettings, tokenizer: PreTrainedTokenizerBase) -> GPT2Config:
@@ -129,14 +199,19 @@ def _arguments(output: Path, settings: PretrainingSettings) -> TrainingArguments
         per_device_eval_batch_size=settings.batch_blocks,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        adam_beta2=0.98,
+        optim="adamw_torch_fused",
         lr_scheduler_type="cosine",
         warmup_steps=100,
         logging_steps=50,
         eval_strategy="steps",
-        eval_steps=200,
-        save_steps=200,
+        eval_steps=500,
+        save_steps=500,
         save_total_limit=1,
         report_to="none",
+        disable_tqdm=True,
         seed=settings.seed,
+        bf16=wants_bf16(settings.precision),
+        use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )

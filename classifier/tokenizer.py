@@ -1,11 +1,13 @@
 """Our byte-level BPE: how it is trained and what it does to a text before it is cut up.
 
-The cleaning (Unicode NFKC, links and handles replaced, lower case, white space folded) lives in
-the tokenizer's own normalizer, so it travels with the weights and runs in Rust, and training
-and serving can never disagree about it. Knows no model; tokenizers of Hub models bring their own
-cleaning and do not pass through here.
+The cleaning (Unicode NFKC, links and handles replaced, tickers and hashtags read as the words they
+are, figures reduced to their shape, lower case, white space folded) lives in the tokenizer's own
+normalizer, so it travels with the weights and runs in Rust, and training
+and serving can never disagree about it. Tokenizers of other models keep their own ways, but links
+and handles are taken out of their texts too. Knows no model.
 """
 
+import json
 from collections.abc import Iterable
 
 from tokenizers import (
@@ -18,12 +20,29 @@ from tokenizers import (
     pre_tokenizers,
     trainers,
 )
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 END = "<|end|>"
 PAD = "<|pad|>"
 URL = "<url>"
 USER = "<user>"
+
+_LINK = r"(https?://|www\.)\S+"
+_HANDLE = r"(?<!\w)@\w{2,}"
+_CLEANING = (
+    (r"&amp;", "&"),
+    (r"&[lg]t;", " "),
+    (_LINK, URL),
+    (_HANDLE, USER),
+    # "$AAPL" and "#oil" share the tokens of the words themselves
+    (r"\$(?=\p{L})", "$ "),
+    (r"#(?=\p{L})", "# "),
+    # "13.1" and "1,250" say no more than that they are figures, "2022" how long it is
+    (r"\d+(?:[.,]\d+)+", "0"),
+    (r"(?<=\d)\d|\d(?=\d)", "0"),
+    (r"[\s\p{Cc}\p{Cf}]+", " "),
+)
+"""What is replaced before a text is cut up, in this order."""
 
 
 def train_tokenizer(
@@ -34,10 +53,8 @@ def train_tokenizer(
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.NFKC(),
-            normalizers.Replace(Regex(r"(https?://|www\.)\S+"), URL),
-            normalizers.Replace(Regex(r"(?<!\w)@\w{2,}"), USER),
+            *(normalizers.Replace(Regex(old), new) for old, new in _CLEANING),
             normalizers.Lowercase(),
-            normalizers.Replace(Regex(r"[\s\p{Cc}\p{Cf}]+"), " "),
             normalizers.Strip(),
         ]
     )
@@ -60,4 +77,36 @@ def train_tokenizer(
         model_max_length=max_tokens,
         padding_side="right",
         truncation_side="right",
+    )
+
+
+def _takes_out_links(backend: Tokenizer) -> bool:
+    steps = json.dumps(json.loads(backend.to_str())["normalizer"])
+    return json.dumps(_LINK) in steps
+
+
+def without_links(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Another model's ``tokenizer``, taking out links and handles first, if it does not yet.
+
+    Their random letters say nothing and take up to half of a post's tokens. Tokenizers that are
+    not of the fast kind come back as they are.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or _takes_out_links(backend):
+        return tokenizer
+    theirs = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace(Regex(_LINK), " "),
+            normalizers.Replace(Regex(_HANDLE), "@user"),
+            *theirs,
+        ]
+    )
+    # A class of the model's own would put its normalizer back in place when it is loaded again.
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        padding_side="right",
+        truncation_side="right",
+        **tokenizer.special_tokens_map,
     )

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish, restore
+from dashboard.explaining import Explain
 from dashboard.overview import show_overview
 from dashboard.plain import plain
 from dashboard.style import apply_style
@@ -28,8 +29,8 @@ _NO_RUNS = (
 )
 
 
-def render(database: Database) -> None:
-    """Draw the dashboard of ``database``."""
+def render(database: Database, explain: Explain | None = None) -> None:
+    """Draw the dashboard of ``database``; without ``explain``, no document can be explained."""
     prepare_page()
     try:
         runs = reading.runs(database)
@@ -45,7 +46,8 @@ def render(database: Database) -> None:
     publish(run=run.name, span=span, kind=kind)
     going_on = is_going_on(run)
     live = st.fragment(_live, run_every=reading.REFRESH if going_on else None)
-    live(database, run.id, span, None if kind == "all" else kind, going_on=going_on)
+    kinds = None if kind == "all" else kind
+    live(database, run.id, span, kinds, going_on=going_on, explain=explain)
 
 
 def prepare_page() -> None:
@@ -87,7 +89,15 @@ def _segments(label: str, key: str, names: dict[str, str], default: str) -> str:
     return str(choice)
 
 
-def _live(database: Database, run_id: int, span: str, kind: str | None, *, going_on: bool) -> None:
+def _live(  # noqa: PLR0913 - what a look takes
+    database: Database,
+    run_id: int,
+    span: str,
+    kind: str | None,
+    *,
+    going_on: bool,
+    explain: Explain | None,
+) -> None:
     try:
         run = next((run for run in reading.runs(database) if run.id == run_id), None)
         if run is None or is_going_on(run) != going_on:
@@ -99,7 +109,7 @@ def _live(database: Database, run_id: int, span: str, kind: str | None, *, going
                 icon=":material/hourglass_empty:",
             )
         else:
-            show_overview(database, run, filled, span, kind)
+            show_overview(database, run, filled, span, kind, explain)
     except DatabaseUnavailableError:
         _say_away()
 

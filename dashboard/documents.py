@@ -55,8 +55,10 @@ def show_documents(
     )
 
 
-def show_document(row: DocumentRow, text: str, close: Callable[[], None]) -> None:
-    """One document in full."""
+def show_document(
+    row: DocumentRow, text: str, close: Callable[[], None], more: Callable[[], None]
+) -> None:
+    """One document in full; ``more`` is called to draw what else is known of it."""
     with st.container(border=True, key="document"):
         with st.container(key="document-title"):
             st.text(plain(row.title or row.text, 300))
@@ -74,6 +76,7 @@ def show_document(row: DocumentRow, text: str, close: Callable[[], None]) -> Non
         st.text(paragraphs(text))
         if row.url:
             st.text(plain(row.url, 300))
+        more()
         st.button("Close", key="close-document", on_click=close, type="tertiary")
 
 

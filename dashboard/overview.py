@@ -10,7 +10,9 @@ import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish, restore
+from dashboard.correcting import show_corrections
 from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
+from dashboard.explaining import Explain, show_explanation
 from dashboard.firing import show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.plain import interval
@@ -25,12 +27,13 @@ from store.views import DocumentRow, RunSummary, Slice
 _SCOPES = {"topic": "Topic", "symbol": "Symbol", "source": "Source"}
 
 
-def show_overview(
+def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read with
     database: Database,
     run: RunSummary,
     filled: tuple[datetime, datetime],
     span: str,
     kind: str | None,
+    explain: Explain | None = None,
 ) -> None:
     """Draw everything about a run that has documents."""
     view = make_view(run, filled, span, kind)
@@ -44,7 +47,8 @@ def show_overview(
     show_firing(view, firing, _choose)
     show_resolved(view, resolved)
     _topics(database, view, palette)
-    _behind(database, view, alerts, palette)
+    part = _behind(database, view, alerts, palette)
+    _documents(database, part, explain)
 
 
 def _topics(database: Database, view: View, palette: Palette) -> None:
@@ -60,7 +64,8 @@ def _topics(database: Database, view: View, palette: Palette) -> None:
     draw_heatmap(view, cells, palette, key, on_select=lambda: _choose_cell(key))
 
 
-def _behind(database: Database, view: View, alerts: list[Alert], palette: Palette) -> None:
+def _behind(database: Database, view: View, alerts: list[Alert], palette: Palette) -> Slice:
+    """Draw the timeline of the chosen subject; the part whose documents are to be shown."""
     st.subheader("Behind it", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="behind"):
         subject = _subject(database, view)
@@ -77,7 +82,7 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
     bins = reading.bins(database, early, view.step)
     about = [alert for alert in alerts if subject in {EVERYTHING, subject_of(alert)}]
     draw_timeline(view, bins, about, cell, palette)
-    _documents(database, replace(part, start=cell[0], end=cell[1]) if cell else part)
+    return replace(part, start=cell[0], end=cell[1]) if cell else part
 
 
 def _subject(database: Database, view: View) -> Subject:
@@ -101,7 +106,7 @@ def _subject(database: Database, view: View) -> Subject:
     return subject_at(str(chosen))
 
 
-def _documents(database: Database, part: Slice) -> None:
+def _documents(database: Database, part: Slice, explain: Explain | None) -> None:
     order = restore("order", ORDERS, "negative")
     st.segmented_control(
         f"Documents, at most {LIMIT}",
@@ -115,8 +120,18 @@ def _documents(database: Database, part: Slice) -> None:
     show_documents(rows, key, lambda row: _choose_row(part.run_id, row))
     run_id, row = st.session_state.get("document", (None, None))
     if row and run_id == part.run_id:
-        text = reading.text(database, run_id, row.id)
-        show_document(row, text or row.text, _forget_row)
+        _document(database, run_id, row, explain)
+
+
+def _document(database: Database, run_id: int, row: DocumentRow, explain: Explain | None) -> None:
+    def more() -> None:
+        show_corrections(database, run_id, row.id)
+        content = reading.content(database, run_id, row.id) if explain else None
+        if explain and content is not None:
+            show_explanation((run_id, row.id), content, explain)
+
+    text = reading.text(database, run_id, row.id)
+    show_document(row, text or row.text, _forget_row, more)
 
 
 def _part(view: View, subject: Subject) -> Slice:

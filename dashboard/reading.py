@@ -3,12 +3,16 @@
 An alert on screen is therefore at most ``REFRESH`` and two seconds old. Knows no widget.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import streamlit as st
 
+from classifier.labels import Labels
 from store import alertlog, buckets, views
+from store import corrections as feedback
 from store.database import Database
+from store.errors import UnknownDocumentError
 
 REFRESH = 3.0
 """Seconds between two looks at a run that is still going on."""
@@ -67,3 +71,25 @@ def text(database: Database, run_id: int, document_id: str) -> str | None:
     """The whole text of one document."""
     with database.transaction() as connection:
         return views.read_text(connection, run_id, document_id)
+
+
+@_kept
+def content(database: Database, run_id: int, document_id: str) -> str | None:
+    """The text of one document as the model reads it."""
+    with database.transaction() as connection:
+        return views.read_content(connection, run_id, document_id)
+
+
+@_kept
+def labels(database: Database, run_id: int, document_id: str) -> Labels | None:
+    """The labels of the model that scored a document; None where the document is gone."""
+    with suppress(UnknownDocumentError), database.transaction() as connection:
+        return feedback.labels_of(connection, run_id, document_id)
+    return None
+
+
+@_kept
+def corrections(database: Database, run_id: int, document_id: str) -> list[feedback.CorrectionRow]:
+    """What was said of one document, the latest first."""
+    with database.transaction() as connection:
+        return feedback.corrections_of(connection, run_id, document_id)

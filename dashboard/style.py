@@ -19,7 +19,9 @@ _STYLE = """<style>
 .st-key-firing-count [data-testid="stMetricValue"] { color: NEGATIVE; font-weight: 600; }
 [class*="st-key-alert-card"] { border-left: 4px solid NEGATIVE; padding: 0.6rem 1rem; }
 [class*="st-key-alert-name"] { font-weight: 600; }
-[class*="st-key-alert-facts"], .st-key-document-facts { opacity: 0.8; font-size: 0.92rem; }
+[class*="st-key-alert-facts"], .st-key-document-facts, .st-key-explanation-facts {
+  opacity: 0.8; font-size: 0.92rem;
+}
 .st-key-document-title { font-weight: 600; font-size: 1.1rem; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }

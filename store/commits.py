@@ -1,16 +1,15 @@
 """The one write path of a worker: a scored batch becomes rows in a single transaction.
 
 Order, always the same and always by key, so that two workers can wait for each other but never
-deadlock: documents, their symbols, time buckets, dead letters, counters, checkpoints. A document
-known already is a repeat: it adds the symbols that it newly names, and nothing else, so a post
-delivered once for each symbol becomes one document with all of them. Only what was really
-inserted is added to the buckets; the checkpoint is moved by compare-and-set. Knows nothing of
-where batches come from.
+deadlock: new documents, those known already, symbols, time buckets, dead letters, counters,
+checkpoints. A document known already is a repeat: it adds the symbols that it newly names, and
+nothing else, so a post delivered once for each symbol becomes one document with all of them. Only
+what was really inserted is added to the buckets; the checkpoint is moved by compare-and-set.
+Knows nothing of where batches come from.
 """
 
 from collections.abc import Sequence
 
-from psycopg import Connection as Driver
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
@@ -18,6 +17,7 @@ from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Committed, DeadLetter, ScoredBatch
 from ingest.document import Document
+from store.database import copy_rows
 from store.errors import CheckpointConflictError
 from store.schema import dead_letters, models
 
@@ -63,6 +63,16 @@ insert into counted
 select scope.name, scope.key, kind, published_at, sentiment, score
 from added
 cross join lateral (values ('all', ''), ('topic', topic), ('source', source)) scope (name, key)
+""")
+
+# A new symbol is counted with the score that the document has. Until that is committed, nobody
+# may give the document another score: see store.rescoring.
+_HOLD_REPEATS = text("""
+select 1 from documents
+where run_id = :run_id and id in (select id from incoming)
+    and xmin <> pg_current_xact_id()::xid
+order by id
+for share
 """)
 
 _SYMBOLS = text("""
@@ -163,15 +173,13 @@ def register_model(connection: Connection, version: str, labels: Labels) -> None
 def _add_documents(connection: Connection, run_id: int, batch: ScoredBatch[Prediction]) -> int:
     for statement in _PREPARE:
         connection.execute(statement)
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, Driver)  # noqa: S101 - the engine is made for psycopg alone
-    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for ordinal, (document, prediction) in enumerate(
-            zip(batch.documents, batch.predictions, strict=True)
-        ):
-            copy.write_row(_row(ordinal, document, prediction))
+    pairs = enumerate(zip(batch.documents, batch.predictions, strict=True))
+    rows = (_row(ordinal, document, prediction) for ordinal, (document, prediction) in pairs)
+    copy_rows(connection, _COPY, rows)
     scopes = 3
     added = connection.execute(_DOCUMENTS, {"run_id": run_id}).rowcount // scopes
+    if added < len(batch.documents):
+        connection.execute(_HOLD_REPEATS, {"run_id": run_id})
     connection.execute(_SYMBOLS, {"run_id": run_id})
     connection.execute(_BUCKETS, {"run_id": run_id})
     return added

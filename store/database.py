@@ -4,9 +4,10 @@ Errors that pass (a server that restarts, a deadlock, a dropped connection) come
 ``DatabaseUnavailableError``, so that callers know what may be tried again. Knows no table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from alembic import command
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from store.errors import DatabaseUnavailableError, StoreError
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "copy_rows"]
 
 _MIGRATION_LOCK = 0x7461_7065
 _PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
@@ -78,6 +79,17 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def copy_rows(
+    connection: Connection, statement: LiteralString, rows: Iterable[Sequence[object]]
+) -> None:
+    """Write ``rows`` by a ``copy ... from stdin`` statement, in the connection's transaction."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the engine is made for psycopg
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 @contextmanager

@@ -23,3 +23,11 @@ class UnknownRunError(StoreError):
 
 class RunConflictError(StoreError):
     """A run of that name exists and was made from another feed; choose another name."""
+
+
+class UnknownDocumentError(StoreError):
+    """The run holds no document of that id; the dashboard and ``classify`` show the ids."""
+
+
+class CorrectionError(StoreError):
+    """A correction says nothing, or names what the document's model does not know."""

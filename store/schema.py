@@ -4,6 +4,8 @@ Every row carries its run: ``live``, or the name of a replay. Probabilities and 
 integers of 1e-4. Knows no behaviour.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import (
     ARRAY,
     REAL,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -46,6 +49,15 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
 def _moment(name: str, *, now: bool = False, primary_key: bool = False) -> Column[object]:
     default = func.now() if now else None
     return Column(name, _MOMENT, primary_key=primary_key, nullable=False, server_default=default)
+
+
+def _of_document() -> ForeignKeyConstraint:
+    names, columns = ["run_id", "document_id"], ["documents.run_id", "documents.id"]
+    return ForeignKeyConstraint(names, columns, ondelete="CASCADE")
+
+
+def _probabilities(name: str) -> Column[Sequence[int]]:
+    return Column(name, ARRAY(SmallInteger), nullable=False)
 
 
 runs = Table(
@@ -84,8 +96,8 @@ documents = Table(
     _text("topic"),
     _text("sentiment"),
     Column("score", SmallInteger, nullable=False),
-    Column("topic_probabilities", ARRAY(SmallInteger), nullable=False),
-    Column("sentiment_probabilities", ARRAY(SmallInteger), nullable=False),
+    _probabilities("topic_probabilities"),
+    _probabilities("sentiment_probabilities"),
     Column("truncated", Boolean, nullable=False),
     Column("model", Text, ForeignKey("models.version"), nullable=False),
     _moment("ingested_at", now=True),
@@ -213,4 +225,53 @@ deliveries = Table(
     _text("outcome"),
     _text("detail"),
     _moment("at", now=True),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("run_id", Integer, nullable=False),
+    _text("document_id"),
+    Column("topic", Text),
+    Column("sentiment", Text),
+    _text("author"),
+    Column("note", Text),
+    _moment("at", now=True),
+    _of_document(),
+    Index("corrections_by_document", "run_id", "document_id", "id"),
+)
+
+earlier_scores = Table(
+    "earlier_scores",
+    metadata,
+    Column("run_id", Integer, primary_key=True),
+    _text("document_id", primary_key=True),
+    Column("model", Text, ForeignKey("models.version"), primary_key=True),
+    _text("topic"),
+    _text("sentiment"),
+    Column("score", SmallInteger, nullable=False),
+    _probabilities("topic_probabilities"),
+    _probabilities("sentiment_probabilities"),
+    _moment("replaced_at", now=True),
+    _of_document(),
+)
+
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _run(primary_key=False),
+    _text("model"),
+    _moment("window_start"),
+    _moment("window_end"),
+    Column("documents", Integer, nullable=False),
+    Column("topic_psi", REAL),
+    Column("sentiment_psi", REAL),
+    Column("confidence_psi", REAL),
+    Column("vocabulary_psi", REAL),
+    _text("verdict"),
+    Column("report", JSONB, nullable=False),
+    _moment("at", now=True),
+    Index("drift_by_run", "run_id", "id"),
 )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Interval, Select, bindparam, func, select
 
 from store.buckets import Sums
+from store.content import content
 from store.schema import counters, document_symbols, documents, runs, time_buckets
 
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
@@ -145,6 +146,13 @@ def read_text(connection: Connection, run_id: int, document_id: str) -> str | No
     """The whole text of a document; None where the run has none of that id."""
     table = documents.c
     statement = select(table.text).where(table.run_id == run_id, table.id == document_id)
+    return connection.scalar(statement)
+
+
+def read_content(connection: Connection, run_id: int, document_id: str) -> str | None:
+    """A document's text as the model reads it; None where the run has none of that id."""
+    table = documents.c
+    statement = select(content()).where(table.run_id == run_id, table.id == document_id)
     return connection.scalar(statement)
 
 

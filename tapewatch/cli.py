@@ -6,9 +6,20 @@ import typer
 from pydantic import ValidationError
 
 from alerts.rules import RulesError
+from classifier.errors import ClassifierError
 from ingest.files import FeedError
 from store.errors import StoreError
-from tapewatch.commands import classifying, inspecting, live, replaying, training
+from tapewatch.commands import (
+    classifying,
+    drift,
+    feedback,
+    inspecting,
+    live,
+    models,
+    replaying,
+    rescoring,
+    training,
+)
 from tapewatch.logs import configure_logs
 from tapewatch.settings import Settings
 
@@ -41,6 +52,14 @@ for _command in (
     inspecting.migrate,
     training.pretrain,
     training.train,
+    training.distil,
+    models.models,
+    models.promote,
+    models.rollback,
+    drift.drift,
+    feedback.correct,
+    feedback.corrections,
+    rescoring.rescore,
 ):
     app.command()(_command)
 
@@ -49,7 +68,7 @@ def main() -> None:
     """Run a command; exit status 1 and one line for what the user can mend."""
     try:
         app()
-    except (StoreError, RulesError, FeedError) as error:
+    except (StoreError, RulesError, FeedError, ClassifierError) as error:
         _fail(str(error))
     except ValidationError as error:
         wrong = ", ".join(
@@ -57,9 +76,8 @@ def main() -> None:
         )
         _fail(f"a setting is wrong: {wrong}; docs/settings.md lists them")
     except Exception as error:
-        # The classifier's and Kafka's errors are told by name: importing them takes seconds.
-        names = {"WeightsError", "DatasetError", "KafkaUnavailableError"}
-        if type(error).__name__ not in names:
+        # Kafka's error is told by its name: importing it takes seconds.
+        if type(error).__name__ != "KafkaUnavailableError":
             raise
         _fail(str(error))
 

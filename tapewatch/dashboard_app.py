@@ -1,20 +1,32 @@
-"""The script that Streamlit runs: it opens the dashboard's database, once a process."""
+"""The script that Streamlit runs: it opens the dashboard's database, once a process.
+
+The model is opened when an explanation is first asked for, and not before.
+"""
 
 import atexit
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Streamlit puts this script's folder first on the path, where its modules would pass for others.
 sys.path[:] = [folder for folder in sys.path if folder != str(Path(__file__).resolve().parent)]
 
 import streamlit as st  # noqa: E402
 
+from classifier.attribution import Explanation, ExplanationError  # noqa: E402
+from classifier.errors import ClassifierError  # noqa: E402
 from dashboard.app import prepare_page, render, render_unavailable  # noqa: E402
 from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
+from tapewatch.champion import serving_folder  # noqa: E402
 from tapewatch.database import open_database  # noqa: E402
 from tapewatch.settings import Settings  # noqa: E402
+from tapewatch.wiring import load_engine  # noqa: E402
+
+if TYPE_CHECKING:
+    from dashboard.explaining import Explain
 
 
 @st.cache_resource(show_spinner="Opening the database")
@@ -25,6 +37,35 @@ def _database() -> Database:
     return database
 
 
+@st.cache_resource(show_spinner="Loading the model", max_entries=1)
+def _explainer(weights: Path) -> "Explain":
+    """Made when somebody first asks: torch takes seconds to import, and memory ever after.
+
+    On the processor: a GPU is the workers'. One explanation at a time, whoever asks.
+    """
+    from classifier.explanation import explain  # noqa: PLC0415
+
+    engine, one_at_a_time = load_engine(Settings(), weights, "cpu"), threading.Lock()
+
+    def explained(text: str) -> Explanation:
+        with one_at_a_time:
+            return explain(engine, text)
+
+    return explained
+
+
+def _explain(text: str) -> Explanation:
+    """By the weights that serve now, so that a promotion is followed."""
+    try:
+        return _explainer(serving_folder(Settings()))(text)
+    except ImportError as error:
+        raise ExplanationError(
+            f"explanations need a package that is not installed: {error.name}"
+        ) from error
+    except ClassifierError as error:
+        raise ExplanationError(str(error)) from error
+
+
 def main() -> None:
     """Draw the page, or say that the database is away."""
     try:
@@ -33,7 +74,7 @@ def main() -> None:
         prepare_page()
         render_unavailable()
     else:
-        render(database)
+        render(database, _explain)
 
 
 main()

@@ -6,7 +6,7 @@ The table in docs/settings.md is made from the descriptions here; a test keeps t
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,8 +23,13 @@ class Settings(BaseSettings):
         None, description="PostgreSQL 14 or newer; unset: an embedded PostgreSQL 18 is started"
     )
     data_dir: Path = Field(Path(".tapewatch"), description="folder of the embedded PostgreSQL")
+    models_dir: Path = Field(
+        Path(".tapewatch/models"),
+        description="folder of the weights registry; unset: `models` in `TAPEWATCH_DATA_DIR`",
+    )
     weights: Path = Field(
-        ROOT / "classifier" / "weights", description="folder of the model's weights"
+        ROOT / "classifier" / "weights",
+        description="folder of the model's weights; set, it wins over the registry's champion",
     )
     rules: Path = Field(
         ROOT / "tapewatch" / "demo" / "rules.toml", description="alert rules and receivers (TOML)"
@@ -71,3 +76,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least severe log line that is written"
     )
+
+    @model_validator(mode="after")
+    def _models_lie_with_the_data(self) -> "Settings":
+        if "models_dir" not in self.model_fields_set:
+            self.__dict__["models_dir"] = self.data_dir / "models"
+        return self

@@ -26,6 +26,13 @@ from store.commits import commit_batch, register_model
 from store.database import Database
 from store.errors import CheckpointConflictError, DatabaseUnavailableError
 from store.runs import Run
+from tapewatch.champion import (
+    ChampionScorer,
+    Model,
+    fixed_weights,
+    open_registry,
+    serving_folder,
+)
 from tapewatch.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,26 +44,31 @@ RETRY_SECONDS = 2.0
 
 
 class StoreSink:
-    """The store as the pipeline sees it: one run, its errors in the pipeline's words."""
+    """The store as the pipeline sees it: one run, its errors in the pipeline's words.
 
-    def __init__(self, database: Database, run: Run, version: str, labels: Labels) -> None:
+    A version of the weights is registered in the transaction of the first documents that it
+    scored, and counts as registered only once that transaction is through.
+    """
+
+    def __init__(self, database: Database, run: Run) -> None:
         self._database = database
         self._run = run
-        self._model = (version, labels)
-        self._registered = False
+        self._registered: set[str] = set()
 
     def commit(self, batch: ScoredBatch[Prediction]) -> Committed:
         """One transaction for the whole batch."""
+        scored = {prediction.model: prediction for prediction in batch.predictions}
+        new = scored.keys() - self._registered
         try:
             with self._database.transaction() as connection:
-                if not self._registered:
-                    register_model(connection, *self._model)
+                for version in sorted(new):
+                    register_model(connection, version, _labels(scored[version]))
                 committed = commit_batch(connection, self._run.id, batch)
         except DatabaseUnavailableError as error:
             raise SinkUnavailableError(str(error)) from error
         except CheckpointConflictError as error:
             raise SinkConflictError(str(error)) from error
-        self._registered = True
+        self._registered |= new
         return committed
 
     def checkpoints(self) -> Mapping[Partition, Checkpoint]:
@@ -68,11 +80,31 @@ class StoreSink:
             raise SinkUnavailableError(str(error)) from error
 
 
-def open_engine(settings: Settings, device: str = "auto") -> "Engine":
-    """Load the weights; torch is imported here and not before, it takes seconds."""
+def _labels(prediction: Prediction) -> Labels:
+    """The names of the model that made the prediction, in the order of its heads."""
+    topics, sentiments = prediction.topic_probabilities, prediction.sentiment_probabilities
+    return Labels(tuple(topics), tuple(sentiments))
+
+
+def load_engine(settings: Settings, folder: Path, device: str = "auto") -> "Engine":
+    """Load the weights in ``folder``; torch is imported here and not before, it takes seconds."""
     from classifier.engine import Engine  # noqa: PLC0415
 
-    return Engine(settings.weights, device, settings.threads)
+    return Engine(folder, device, settings.threads)
+
+
+def open_engine(settings: Settings, device: str = "auto") -> "Engine":
+    """The weights that serve now: those of TAPEWATCH_WEIGHTS, else the champion's."""
+    return load_engine(settings, serving_folder(settings), device)
+
+
+def open_scorer(settings: Settings, device: str = "auto") -> Model:
+    """What a worker scores by: the champion, whoever it is, unless TAPEWATCH_WEIGHTS names one."""
+    if fixed_weights(settings) is not None:
+        return open_engine(settings, device)
+    return ChampionScorer(
+        open_registry(settings), lambda folder: load_engine(settings, folder, device)
+    )
 
 
 def read_rules(settings: Settings, rules: Path | None = None) -> RuleSet:
@@ -124,10 +156,13 @@ class ReplayReport:
 
 @dataclass(slots=True)
 class Replay:
-    """A file through the pipeline into its own run, judged as it goes."""
+    """A file through the pipeline into its own run, judged as it goes.
+
+    ``engine`` scores all of it; give an Engine, and a promotion meanwhile changes nothing.
+    """
 
     database: Database
-    engine: "Engine"
+    engine: Model
     rules: RuleSet
     settings: Settings
     run: Run
@@ -146,7 +181,7 @@ class Replay:
             notify=self.notify,
             on_event=self.on_event,
         )
-        sink = StoreSink(self.database, self.run, self.engine.version, self.engine.labels)
+        sink = StoreSink(self.database, self.run)
         source = FileSource(self.path, sink.checkpoints().get(Partition(self.path.name, 0)))
         done = Committed()
 

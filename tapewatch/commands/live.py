@@ -29,8 +29,8 @@ from tapewatch.wiring import (
     StoreSink,
     existing_run,
     make_alerter,
-    open_engine,
     open_run,
+    open_scorer,
     read_rules,
 )
 
@@ -43,14 +43,14 @@ def worker(run: RunName = LIVE, device: Device = "auto") -> None:
     kafka = kafka_settings(settings)
     with open_database(settings, "tapewatch-worker") as database:
         opened = open_run(database, run)
-        engine = open_engine(settings, device)
+        scorer = open_scorer(settings, device)
         partitions = list_partitions(kafka)
         with database.transaction() as connection:
             register_partitions(connection, opened.id, partitions)
-        sink = StoreSink(database, opened, engine.version, engine.labels)
+        sink = StoreSink(database, opened)
         pipeline = Pipeline(
             KafkaSource(kafka, sink.checkpoints),
-            engine,
+            scorer,
             sink,
             settings.batch_documents,
             timedelta(seconds=settings.allowed_lateness_seconds),
@@ -59,10 +59,11 @@ def worker(run: RunName = LIVE, device: Device = "auto") -> None:
                 documents=done.documents,
                 repeats=done.repeats,
                 dead_letters=done.dead_letters,
+                model=scorer.version,
             ),
         )
         _on_signals(pipeline.stop)
-        log.info("worker_ready", run=run, topics=list(kafka.topics), model=engine.version)
+        log.info("worker_ready", run=run, topics=list(kafka.topics), model=scorer.version)
         total = pipeline.run()
         log.info("worker_stopped", documents=total.documents, dead_letters=total.dead_letters)
 

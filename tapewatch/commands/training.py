@@ -1,74 +1,323 @@
-"""``pretrain`` and ``train``: from texts to the weights that ship."""
+"""``pretrain``, ``train`` and ``distil``: from texts to weights, with their card."""
 
-import json
-import shutil
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier.recipe import CHAMPION, SHIPPED, DistilRecipe, Recipe, read_recipe
+from store.corrections import read_corrections
 from tapewatch import console
+from tapewatch.champion import SHIPPED as SHIPPED_FOLDER
+from tapewatch.champion import open_registry, serving_folder
+from tapewatch.commands.options import Json
+from tapewatch.database import open_database
+from tapewatch.settings import Settings
 
-Data = Annotated[Path, typer.Option("--data", help="Folder of the training sets: docs/data.md.")]
+if TYPE_CHECKING:
+    from classifier.making import Made
+
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        help="Labelled rows: CSV, JSONL, Parquet, a folder of the public sets (docs/data.md), or "
+        "a data set of the Hub. May be given more than once.",
+    ),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Recipe (TOML): docs/training.md lists the keys.")
+]
+Output = Annotated[Path, typer.Option("--output", help="Folder for the weights.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE: any key of the recipe, such as optimizer=sgd."),
+]
+Tell = Callable[[str, int, int, Mapping[str, float]], None]
+
+_FIGURES = {"loss": "loss", "eval_loss": "development loss", "eval_macro_f1": "macro F1"}
 
 
-def pretrain(
-    data: Data,
+def pretrain(  # noqa: PLR0913 - the options of the command
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="A folder of the public sets, or files: a text a line."),
+    ],
     output: Annotated[Path, typer.Option("--output", help="Folder for the base.")],
+    base: Annotated[
+        str | None,
+        typer.Option(help="Go on from this language model (folder or Hub name), not from scratch."),
+    ] = None,
+    embeddings: Annotated[
+        str | None, typer.Option(help="Encoder that the word embeddings start from.")
+    ] = None,
+    layers: Annotated[int, typer.Option(min=1, help="Blocks, from scratch.")] = 6,
+    width: Annotated[int, typer.Option(min=8, help="Width, from scratch.")] = 256,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads, from scratch.")] = 4,
+    vocabulary: Annotated[int, typer.Option(min=300, help="Tokens, from scratch.")] = 10_240,
+    context: Annotated[int, typer.Option(min=16, help="Tokens of a block.")] = 128,
     epochs: Annotated[float, typer.Option(help="Passes over the texts.")] = 2.5,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
     texts: Annotated[int | None, typer.Option(help="Use so many texts only: for a try.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 7,
+    as_json: Json = False,
 ) -> None:
-    """Train a tokenizer and a language model from scratch on unlabelled texts."""
-    from classifier.datasets import load_corpus  # noqa: PLC0415 - torch takes seconds
-    from classifier.pretraining import PretrainingSettings  # noqa: PLC0415
+    """Train a language model on unlabelled texts, from scratch or on top of one."""
+    from classifier.pretraining import PretrainingSettings  # noqa: PLC0415 - torch takes seconds
     from classifier.pretraining import pretrain as pretrain_base  # noqa: PLC0415
+    from classifier.progress import Progress  # noqa: PLC0415
+    from classifier.public import read_texts  # noqa: PLC0415
 
-    corpus = load_corpus(data)[:texts]
-    console.messages.print(f"{len(corpus):,} distinct texts, no test text among them")
-    loss = pretrain_base(corpus, output, PretrainingSettings(epochs=epochs, seed=seed))
-    console.output.print(f"{output}: {loss:.3f} nats a token on held-out texts")
+    corpus = read_texts(data)[:texts]
+    console.messages.print(f"{len(corpus):,} distinct texts")
+    settings = PretrainingSettings(
+        layers=layers,
+        width=width,
+        heads=heads,
+        vocabulary=vocabulary,
+        context=context,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        base=base,
+        embeddings=embeddings,
+        seed=seed,
+    )
+    with _telling() as tell:
+        told = Progress(lambda *step: tell("pre-training", *step))
+        loss = pretrain_base(corpus, output, settings, [told], _command())
+    if as_json:
+        console.print_json({"base": str(output), "texts": len(corpus), "nats_per_token": loss})
+    else:
+        console.output.print(f"{output}: {loss:.3f} nats a token on held-out texts")
 
 
 def train(  # noqa: PLR0913 - the options of the command
-    data: Data,
-    base: Annotated[str, typer.Option("--base", help="Folder or Hub name of a causal LM.")],
-    output: Annotated[Path, typer.Option("--output", help="Folder for the weights.")],
-    epochs: Annotated[float, typer.Option(help="Passes over the labelled rows.")] = 5.0,
+    output: Output,
+    config: Config = None,
+    data: Data = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            "--from",
+            help="What to start from: a folder or Hub name of a language model, `shipped`, or "
+            "`champion`.",
+        ),
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="heads, last, full or lora.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the rows.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     rows: Annotated[int | None, typer.Option(help="Use so many rows only: for a try.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 7,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+    keys: Set = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Add what analysts corrected in the dashboard.")
+    ] = False,
+    challenger: Annotated[
+        bool, typer.Option("--challenger", help="Put the result into the registry as challenger.")
+    ] = False,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published-split",
+            help="Train on the topic set's rows as published, though some repeat test rows.",
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Fine-tune both heads on labelled texts, measure them, and write weights and card."""
-    from classifier.card import write_card  # noqa: PLC0415 - torch takes seconds
-    from classifier.datasets import load_splits  # noqa: PLC0415
-    from classifier.engine import Engine  # noqa: PLC0415
-    from classifier.evaluation import evaluate  # noqa: PLC0415
-    from classifier.finetuning import FinetuningSettings, finetune  # noqa: PLC0415
-    from classifier.model import save_weights  # noqa: PLC0415
-    from classifier.pretraining import BASE_RECORD  # noqa: PLC0415
+    """Fine-tune on labelled texts, measure before and after, calibrate, write weights and card."""
+    given = {
+        "base": base,
+        "data": _sources(data),
+        "strategy": strategy,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "rows": rows,
+        "seed": seed,
+        **_pairs(keys),
+    }
+    recipe = read_recipe(Recipe, config, given)
+    _make(recipe, output, feedback=feedback, challenger=challenger, published=published,
+          as_json=as_json)  # fmt: skip
 
-    splits = load_splits(data)
-    labelled = splits.train[:rows]
-    work = output.with_name(output.name + ".work")
-    settings = FinetuningSettings(epochs=epochs, seed=seed)
-    model, tokenizer = finetune(base, labelled, splits.development, work, settings=settings)
-    save_weights(model, tokenizer, output)
-    shutil.rmtree(work, ignore_errors=True)
-    engine = Engine(output)
-    scores = {name: evaluate(engine, test) for name, test in splits.tests.items()}
-    command = (
-        f"tapewatch train --data DATA --base {Path(base).name} --output {output.name} "
-        f"--epochs {epochs:g} --seed {seed}" + (f" --rows {rows}" if rows else "")
-    )
-    counted = {"train": len(labelled), "development": len(splits.development)}
+
+def distil(  # noqa: PLR0913 - the options of the command
+    output: Output,
+    config: Config = None,
+    data: Data = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Language model of the student.")
+    ] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option("--teacher", help="Folder of weights that teaches; more than once: a mean."),
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the texts.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Use so many rows only: for a try.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+    keys: Set = None,
+    challenger: Annotated[
+        bool, typer.Option("--challenger", help="Put the result into the registry as challenger.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Teach a small GPT what larger models say of many texts, labelled or not."""
+    given = {
+        "base": base,
+        "data": _sources(data),
+        "teachers": tuple(teacher) if teacher else None,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "rows": rows,
+        "seed": seed,
+        **_pairs(keys),
+    }
+    recipe = read_recipe(DistilRecipe, config, given)
+    _make(recipe, output, feedback=False, challenger=challenger, published=False, as_json=as_json)
+
+
+def _make(  # noqa: PLR0913 - what both commands share
+    recipe: Recipe,
+    output: Path,
+    *,
+    feedback: bool,
+    challenger: bool,
+    published: bool,
+    as_json: bool,
+) -> None:
+    from classifier.making import make_weights  # noqa: PLC0415 - torch takes seconds
+    from classifier.model import read_labels  # noqa: PLC0415
+    from classifier.rows import gather  # noqa: PLC0415
+
+    settings = Settings()
+    base = _base_of(recipe, settings)
+    known = read_labels(Path(base)) if recipe.base == CHAMPION else None
+    corrections = _corrections(settings) if feedback else []
+    rows = gather(recipe, known, corrections, published=published)
+    for note in rows.notes:
+        console.messages.print(note)
+    if feedback:
+        console.messages.print(f"{rows.corrections} corrected rows, of {len(corrections)}")
     today = datetime.now(UTC).date()
-    record = Path(base) / BASE_RECORD
-    origin = json.loads(record.read_text()) if record.is_file() else None
-    write_card(output, model, engine.version, scores, command, counted, today, origin)
+    with _telling() as tell:
+        made = make_weights(recipe, rows, base, output, today, [_command()], tell)
+    if challenger:
+        _challenge(settings, output, made.version)
+    if as_json:
+        console.print_json(_plain(made, output))
+    else:
+        _show(made)
+
+
+def _base_of(recipe: Recipe, settings: Settings) -> str:
+    """The folder or Hub name behind the recipe's base."""
+    if recipe.base == SHIPPED:
+        return str(SHIPPED_FOLDER)
+    return str(serving_folder(settings)) if recipe.base == CHAMPION else recipe.base
+
+
+def _corrections(settings: Settings) -> list[Any]:
+    from classifier.rows import Correction  # noqa: PLC0415
+
+    with open_database(settings) as database, database.transaction() as connection:
+        found = read_corrections(connection)
+    return [Correction(row.text, row.topic, row.sentiment) for row in found]
+
+
+def _challenge(settings: Settings, folder: Path, version: str) -> None:
+    from classifier.registry import Note  # noqa: PLC0415
+
+    registry = open_registry(settings)
+    registry.add(folder, version)
+    registry.challenge(version, Note(at=datetime.now(UTC), by="tapewatch train", reason="trained"))
+    console.messages.print(f"{version} is the challenger: `tapewatch promote` compares it")
+
+
+def _sources(data: Sequence[str] | None) -> list[dict[str, str]] | None:
+    """``PATH`` or ``PATH:text=headline,topic=category``: a source and its columns."""
+    if not data:
+        return None
+    sources = []
+    for given in data:
+        path, separator, columns = given.rpartition(":")
+        named = dict(pair.split("=", 1) for pair in columns.split(",") if "=" in pair)
+        if separator and named:
+            sources.append({"path": path, **named})
+        else:
+            sources.append({"path": given})
+    return sources
+
+
+def _pairs(keys: Sequence[str] | None) -> dict[str, str]:
+    pairs = {}
+    for given in keys or ():
+        name, separator, value = given.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"--set {given}: give KEY=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _command() -> str:
+    """The command as it was given, its paths by their last part alone."""
+    words = [Path(word).name or word for word in sys.argv[1:]]
+    return shlex.join(["tapewatch", *words])
+
+
+def _plain(made: "Made", output: Path) -> dict[str, Any]:
+    from classifier.evaluation import as_json  # noqa: PLC0415
+
+    return {
+        "version": made.version,
+        "weights": str(output),
+        "before": as_json(made.before),
+        "after": as_json(made.after),
+        "calibration": {c.head: asdict(c) for c in made.calibrations},
+    }
+
+
+def _show(made: "Made") -> None:
+    before = {(name, s.head): s for name, of_set in made.before.items() for s in of_set}
     table = [
-        (name, s.head, s.rows, f"{s.accuracy:.3f}", f"{s.macro_f1:.3f}")
-        for name, of_set in scores.items()
+        (
+            name,
+            s.head,
+            f"{s.rows:,}",
+            f"{before[name, s.head].accuracy:.3f}",
+            f"{s.accuracy:.3f}",
+            f"{before[name, s.head].macro_f1:.3f}",
+            f"{s.macro_f1:.3f}",
+            f"{s.ece:.3f}",
+        )
+        for name, of_set in made.after.items()
         for s in of_set
     ]
-    console.print_table(engine.version, ("test", "head", "rows", "accuracy", "macro F1"), table)
+    columns = ("test", "head", "rows", "accuracy before", "after", "macro F1 before", "after",
+               "ECE")  # fmt: skip
+    console.print_table(made.version, columns, table)
+
+
+@contextmanager
+def _telling() -> Iterator[Tell]:
+    """A progress bar for each stage, with the newest losses beside it."""
+    with console.progress_bar() as progress:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage.capitalize(), total=total, detail="")
+            shown = [
+                f"{name} {float(figures[key]):.3f}"
+                for key, name in _FIGURES.items()
+                if key in figures
+            ]
+            progress.update(tasks[stage], completed=done, total=total, detail=", ".join(shown))
+
+        yield tell

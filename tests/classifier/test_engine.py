@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model
 
 from classifier.engine import CHARACTERS_READ, Engine
 from classifier.labels import SENTIMENTS, TOPICS, Labels
-from classifier.model import HEADS_FILE, LABELS_FILE, TwoHeadedGPT, save_weights
+from classifier.model import HEADS_FILE, LABELS_FILE, TwoHeadedModel, save_weights
 from classifier.prediction import SCALE
 from classifier.tokenizer import train_tokenizer
 
@@ -37,7 +37,7 @@ def weights(tmp_path_factory):
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id, initializer_range=0.3,
     )  # fmt: skip
-    model = TwoHeadedGPT(GPT2Model(config), Labels())
+    model = TwoHeadedModel(GPT2Model(config), Labels())
     save_weights(model, tokenizer, folder)
     return folder
 

@@ -3,24 +3,23 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch.nn.functional import cross_entropy
-from transformers import GPT2Config, GPT2Model
+from support.tiny_bases import CAUSAL, KINDS, write_base
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-from classifier.labels import UNLABELLED, Labels
+from classifier.labels import Labels
 from classifier.model import (
     HEADS_FILE,
     LABELS_FILE,
-    TwoHeadedGPT,
+    TwoHeadedModel,
     WeightsError,
     encode,
     load_weights,
-    masked_loss,
     save_weights,
 )
 from classifier.tokenizer import train_tokenizer
 
 LABELS = Labels(("Macro", "Oil", "Gold"), ("down", "flat", "up"))
-NONE = UNLABELLED
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def tiny(vocabulary=300, labels=LABELS, seed=0):
         vocab_size=vocabulary, n_positions=24, n_embd=32, n_layer=2, n_head=2,
         bos_token_id=0, eos_token_id=0, pad_token_id=1,
     )  # fmt: skip
-    return TwoHeadedGPT(GPT2Model(config), labels).eval()
+    return TwoHeadedModel(GPT2Model(config), labels).eval()
 
 
 def tokens(*lengths, seed=1):
@@ -78,36 +77,33 @@ def test_the_last_token_decides_and_what_follows_does_not():
     assert not torch.allclose(logits_of(model, [row], 9), logits_of(model, [other], 9))
 
 
-@pytest.mark.parametrize("target", [[0, 2, 1], [NONE, 2, 1], [0, NONE, NONE], [NONE, NONE, NONE]])
-def test_the_loss_counts_the_labelled_rows_alone(target):
-    logits = torch.randn(3, 3, generator=torch.Generator().manual_seed(2))
-    labelled = [row for row, label in enumerate(target) if label != NONE]
-    expected = sum(cross_entropy(logits[row], torch.tensor(target[row])).item() for row in labelled)
+def test_the_training_step_gives_the_logits_of_both_heads_with_dropout_before_them():
+    model, batch = tiny(), padded(tokens(4, 7), 8)
+    logits = model.logits(*batch)
 
-    assert masked_loss(logits, torch.tensor(target)).item() == pytest.approx(expected / 3)
+    step = model(*batch)
 
-
-def test_a_row_without_a_label_gives_a_head_no_gradient():
-    model = tiny()
-    inputs, lengths = padded(tokens(4, 7), 8)
-
-    loss = model(inputs, lengths, torch.tensor([1, 2]), torch.tensor([NONE, NONE]))["loss"]
-    loss.backward()
-
-    assert model.topic_head.weight.grad.abs().sum() > 0
-    assert model.sentiment_head.weight.grad.abs().sum() == 0
+    assert set(step) == {"topic", "sentiment"}
+    assert torch.equal(step["topic"], logits[0])
+    assert torch.equal(step["sentiment"], logits[1])
+    model.dropout.train()
+    assert not torch.equal(model(*batch)["topic"], logits[0])
 
 
-def test_the_training_step_gives_the_loss_of_both_heads_and_their_logits():
-    model = tiny()
-    inputs, lengths = padded(tokens(4, 7), 8)
-    topic, sentiment = torch.tensor([1, NONE]), torch.tensor([NONE, 0])
+def test_the_training_step_projects_the_vector_to_that_of_a_teacher():
+    model, batch = tiny(), padded(tokens(4, 7), 8)
+    model.projection = torch.nn.Linear(32, 5)
 
-    step = model(inputs, lengths, topic, sentiment)
+    assert torch.equal(model(*batch)["vector"], model.projection(model.read(*batch)))
 
-    expected = masked_loss(step["topic"], topic) + masked_loss(step["sentiment"], sentiment)
-    assert step["loss"].item() == pytest.approx(expected.item())
-    assert torch.isfinite(step["loss"])
+
+def test_dividing_the_heads_divides_the_logits_of_each_by_its_temperature():
+    model, batch = tiny(), padded(tokens(3, 9), 16)
+    topic, sentiment = model.logits(*batch)
+
+    model.divide_heads(2.0, 0.5)
+
+    torch.testing.assert_close(model.logits(*batch), (topic / 2, sentiment * 2))
 
 
 def test_saved_weights_come_back_as_they_were_shipped(tokenizer, tmp_path):
@@ -210,3 +206,154 @@ def test_texts_are_encoded_each_for_itself(tokenizer):
     texts = ["profit falls", "", "the bank of profit falls"]
 
     assert encode(tokenizer, texts, 24) == [encode(tokenizer, [t], 24)[0] for t in texts]
+
+
+TEXTS = ("oil falls today", "gold", "the price of oil stays as it is after all", "")
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: write_base(folder / kind, kind, TEXTS * 5) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_does_not_change_the_logits_of_any_base(bases, kind):
+    model, tokenizer, _ = open_base(str(bases[kind]), LABELS, 0.1)
+    rows = [torch.tensor(ids) for ids in encode(tokenizer, TEXTS, 24, encoder=model.encoder)]
+    model.eval()
+    alone = torch.cat([logits_of(model, [row], len(row)) for row in rows])
+
+    for fill in (0, 1, 9):
+        together = logits_of(model, rows, 24, fill)
+        torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_an_encoder_is_read_by_the_mean_over_its_real_tokens(bases):
+    model, tokenizer, _ = open_base(str(bases["bert"]), LABELS, 0.0)
+    model.eval()
+    (ids,) = encode(tokenizer, ["oil falls today"], 24, encoder=True)
+    batch = padded([torch.tensor(ids)], 24)
+
+    with torch.inference_mode():
+        hidden = model.trunk(input_ids=torch.tensor([ids])).last_hidden_state
+
+        torch.testing.assert_close(model.read(*batch), hidden.mean(dim=1))
+    assert tokenizer.convert_ids_to_tokens(ids) == ["[CLS]", "oil", "falls", "today", "[SEP]"]
+    long = encode(tokenizer, ["oil falls today"], 4, encoder=True)
+    assert tokenizer.convert_ids_to_tokens(long[0]) == ["[CLS]", "oil", "falls", "[SEP]"]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [*((k, False) for k in CAUSAL), ("bert", True)])
+def test_encoders_are_told_from_causal_models(kind, expected):
+    assert is_encoder(kind) is expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_base_is_opened_with_new_heads_and_its_weights_come_back(bases, kind, tmp_path):
+    model, tokenizer, new = open_base(str(bases[kind]), LABELS, 0.1)
+    model.eval()
+    rows = [torch.tensor(ids) for ids in encode(tokenizer, TEXTS, 24, encoder=model.encoder)]
+    before = logits_of(model, rows, 24)
+
+    save_weights(model, tokenizer, tmp_path, torch.float32)
+    loaded, its_tokenizer = load_weights(tmp_path)
+
+    assert new == ("topic", "sentiment")
+    assert loaded.encoder is (kind == "bert")
+    assert encode(its_tokenizer, TEXTS, 24, encoder=loaded.encoder) == [r.tolist() for r in rows]
+    torch.testing.assert_close(logits_of(loaded, rows, 24), before)
+
+
+@pytest.mark.parametrize(
+    ("topics", "sentiments", "new"),
+    [
+        (LABELS.topics, LABELS.sentiments, ()),
+        (LABELS.topics, SENTIMENTS, ("sentiment",)),
+        (("Macro", "Gold", "Oil"), LABELS.sentiments, ("topic",)),
+        (("Macro",), SENTIMENTS, ("topic", "sentiment")),
+    ],
+)
+def test_a_head_goes_on_where_the_names_are_the_same(tokenizer, tmp_path, topics, sentiments, new):
+    known = tiny()
+    save_weights(known, tokenizer, tmp_path)
+
+    model, _, told = open_base(str(tmp_path), Labels(topics, sentiments), 0.3)
+
+    assert told == new
+    assert model.dropout.p == 0.3
+    for head in ("topic", "sentiment"):
+        ours, theirs = (getattr(m, f"{head}_head").weight for m in (model, known))
+        assert (ours.shape == theirs.shape and torch.equal(ours, theirs)) is (head not in new)
+    for name, value in model.trunk.state_dict().items():
+        assert torch.equal(value, known.trunk.state_dict()[name])
+
+
+def strip(folder, *names):
+    """Take special tokens away from a saved tokenizer."""
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in settings.items() if k not in names}))
+
+
+@pytest.mark.parametrize("kind", CAUSAL)
+def test_a_base_without_a_padding_token_pads_with_its_end(tmp_path, kind):
+    folder = write_base(tmp_path / kind, kind, TEXTS * 5)
+    strip(folder, "pad_token")
+
+    _, tokenizer, _ = open_base(str(folder), LABELS, 0.1)
+
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+    assert (tokenizer.padding_side, tokenizer.truncation_side) == ("right", "right")
+
+
+def test_a_tokenizer_without_an_end_ends_with_its_separator(bases):
+    tokenizer = load_tokenizer(str(bases["bert"]))
+
+    assert (tokenizer.eos_token, tokenizer.pad_token) == ("[SEP]", "[PAD]")
+
+
+def test_a_tokenizer_with_neither_end_nor_separator_is_told(tmp_path):
+    folder = write_base(tmp_path / "endless", "gpt2", TEXTS * 5)
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "oil": 1}, "[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(folder)
+
+    with pytest.raises(WeightsError, match="the tokenizer of .*endless has no end token"):
+        open_base(str(folder), LABELS, 0.1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut("model.safetensors"),
+        remove("model.safetensors"),
+        remove("config.json"),
+        remove("tokenizer.json"),
+        overwrite("config.json", b'{"model_type": "no such type"}'),
+        overwrite("config.json", b"{"),
+        overwrite("tokenizer.json", b"{}"),
+    ],
+)
+def test_a_base_that_is_damaged_is_told_by_its_name(tmp_path, damage):
+    folder = write_base(tmp_path / "broken", "gpt2", TEXTS * 5)
+    damage(folder)
+
+    with pytest.raises(WeightsError, match=r"the base '.*broken' cannot be read"):
+        open_base(str(folder), LABELS, 0.1)
+
+
+@pytest.mark.parametrize("damage", [cut(HEADS_FILE), overwrite(LABELS_FILE, b"{")])
+def test_weights_to_go_on_from_that_are_damaged_are_told(tokenizer, tmp_path, damage):
+    save_weights(tiny(), tokenizer, tmp_path / "broken")
+    damage(tmp_path / "broken")
+
+    with pytest.raises(WeightsError, match="broken"):
+        open_base(str(tmp_path / "broken"), LABELS, 0.1)
+
+
+def test_labels_are_read_without_the_weights(tokenizer, tmp_path):
+    save_weights(tiny(), tokenizer, tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+
+    assert read_labels(tmp_path) == LABELS

@@ -31,14 +31,23 @@ class Scene:
         self.database.migrate()
 
     def add_documents(
-        self, run_name, count, *, hour=0, topic="Macro", sentiment="neutral", **fields
+        self,
+        run_name,
+        count,
+        *,
+        hour=0,
+        topic="Macro",
+        sentiment="neutral",
+        topics=TOPICS,
+        model="model-1",
+        **fields,
     ):
         """Add ``count`` documents of an hour to a run."""
         with self.database.transaction() as connection:
             run = open_run(connection, run_name)
-            register_model(connection, "model-1", Labels())
+            register_model(connection, model, Labels(topics))
             documents = [_document(hour, topic, n, count, fields) for n in range(count)]
-            predictions = [_prediction(topic, sentiment)] * count
+            predictions = [_prediction(topic, sentiment, topics, model)] * count
             commit_batch(connection, run.id, ScoredBatch(documents, predictions, [], []))
 
     def add_alert(self, run_name, rule, key="Financials", *, fired=12.0, resolved=None, severity=8):
@@ -98,11 +107,11 @@ def _document(hour, topic, number, count, fields):
     return Document(id=identity, published_at=at, **values)
 
 
-def _prediction(topic, sentiment):
+def _prediction(topic, sentiment, topics, model):
     return Prediction(
-        {name: 10_000 if name == topic else 0 for name in TOPICS},
+        {name: 10_000 if name == topic else 0 for name in topics},
         {name: 8000 if name == sentiment else 1000 for name in SENTIMENTS},
-        "model-1",
+        model,
         5,
     )
 

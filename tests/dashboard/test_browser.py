@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 
 import tapewatch
 from dashboard.launch import streamlit_arguments
+from store.corrections import read_corrections
 
 SCRIPT = Path(tapewatch.__file__).parent / "dashboard_app.py"
 START_SECONDS = 90
@@ -175,6 +176,24 @@ def test_a_hostile_headline_is_only_text(open_page):
     box.click(position={"x": 18, "y": 52})
     see(page.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
     assert page.locator("img[src*=evil], a[href*=evil], a[href^=javascript], .katex").count() == 0
+
+
+def test_an_analyst_corrects_a_document(shared, open_page):
+    page = open_page("&subject=topic%3AFinancials")
+    settle(page)
+    box = page.locator("[class*=st-key-documents-] [data-testid=stDataFrame]")
+    box.click(position={"x": 18, "y": 52})
+    form = page.locator(".st-key-correcting")
+    see(form.get_by_text("Nobody has corrected it"))
+    form.get_by_role("combobox", name="Sentiment").click()
+    page.get_by_role("option", name="neutral").click()
+    form.get_by_role("textbox", name="Your name").fill("ann")
+    form.get_by_role("button", name="Save correction").click()
+    cell = form.locator("canvas [role=gridcell]").filter(has_text="ann")
+    expect(cell.first).to_be_attached(timeout=PATIENCE)
+    with shared.database.transaction() as connection:
+        (said,) = read_corrections(connection)
+    assert (said.topic, said.sentiment, said.author) == (None, "neutral", "ann")
 
 
 def test_a_phone_needs_no_scrolling_sideways(open_page):

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
@@ -11,8 +12,11 @@ from ingest.document import Document, Reason
 from store import alertlog, outbox, runs
 from store.alertlog import EventRow, StateRow
 from store.commits import commit_batch, register_model
+from store.corrections import Correction, add_correction
 from store.database import Database
+from store.drift import DriftReport, save_report
 from store.errors import RunConflictError, StoreError, UnknownRunError
+from store.rescoring import StoredText, replace_scores
 from store.schema import metadata
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -46,6 +50,13 @@ def fill(connection, run):
     outbox.post(connection, [message])
     (claimed,) = outbox.claim(connection, datetime.now(UTC))
     outbox.record_attempt(connection, claimed, outbox.DELIVERED, "done", NOON)
+    add_correction(connection, Correction(run.id, "1", "Macro", None, "ann"))
+    register_model(connection, "n", Labels(("Macro",)))
+    other = msgspec.structs.replace(prediction, model="n")
+    replace_scores(connection, run.id, [StoredText("1", "x")], [other])
+    save_report(
+        connection, DriftReport(run.id, "n", NOON, NOON, 1, 0.1, 0.1, 0.1, 0.1, "stable", {})
+    )
 
 
 def event(minute=0, state="firing", **fields):

@@ -1,0 +1,135 @@
+"""Training recipes: every choice of a fine-tune or a distillation, from a TOML file or flags.
+
+Each key may also be given on the command line, which wins. Unknown keys and values out of range
+are told by name before anything is loaded. Knows no torch.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from classifier.errors import ClassifierError
+
+SHIPPED = "shipped"
+CHAMPION = "champion"
+
+
+class RecipeError(ClassifierError, ValueError):
+    """A recipe cannot be read or followed; the message names the key and what it may be."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSource(_Table):
+    """One source of labelled rows: a file, a folder of the public sets, or a Hub name."""
+
+    path: str = Field(description="a file, a folder of the public sets, or a data set of the Hub")
+    text: str = Field("text", description="column of the text")
+    topic: str | None = Field(
+        None, description="column of the topic; unset: `topic` if there, empty: none"
+    )
+    sentiment: str | None = Field(
+        None, description="column of the sentiment; unset: `sentiment` if there, empty: none"
+    )
+
+
+class Recipe(_Table):
+    """A fine-tune, whole. ``base`` may also be `shipped` or `champion`."""
+
+    base: str = Field(
+        SHIPPED, description="language model to start from: folder, Hub name, shipped, champion"
+    )
+    data: tuple[DataSource, ...] = Field((), description="where labelled rows come from")
+    test_share: float = Field(
+        0.1, gt=0, lt=0.5, description="share of the rows of files kept for the test"
+    )
+    development_share: float = Field(
+        0.05, gt=0, lt=0.5, description="share of the rows kept for choosing the epoch"
+    )
+    rows: int | None = Field(None, ge=1, description="use so many rows only: for a try")
+    strategy: Literal["heads", "last", "full", "lora"] = Field(
+        "full", description="what is trained: the heads, also the last blocks, all, or by LoRA"
+    )
+    blocks: int = Field(2, ge=1, description="blocks that the strategy `last` trains")
+    lora_rank: int = Field(16, ge=1, description="rank of LoRA's matrices")
+    lora_alpha: int = Field(32, ge=1, description="scale of LoRA's matrices")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimizer")
+    learning_rate: float = Field(5e-4, gt=0, description="highest learning rate")
+    head_factor: float = Field(1.0, gt=0, description="times the learning rate: that of the heads")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
+    weight_decay: float = Field(0.05, ge=0, description="weight decay")
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="course of the learning rate"
+    )
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps to warm up")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout before the heads")
+    trunk_dropout: float | None = Field(
+        None, ge=0, lt=1, description="dropout inside the base; unset: as the base has it"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing")
+    class_weights: bool = Field(
+        default=False, description="weigh classes by the root of their rarity"
+    )
+    epochs: float = Field(5.0, gt=0, description="passes over the rows")
+    batch_texts: int = Field(32, ge=1, description="texts of a step")
+    accumulate: int = Field(1, ge=1, description="steps whose gradients are added up")
+    patience: int = Field(0, ge=0, description="epochs without gain before stopping; 0: never")
+    metric: Literal[
+        "macro_f1", "accuracy", "topic_macro_f1", "topic_accuracy", "sentiment_macro_f1",
+        "sentiment_accuracy", "loss",
+    ] = Field("macro_f1", description="what the best epoch is best in")  # fmt: skip
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="bf16 where the device is fast at it, or as told"
+    )
+    seed: int = Field(7, description="seed of every random draw")
+
+
+class DistilRecipe(Recipe):
+    """A distillation: a fine-tune whose rows are also labelled by teachers."""
+
+    teachers: tuple[Path, ...] = Field(min_length=1, description="folders of weights that teach")
+    trunk_dropout: float | None = Field(
+        0.0, ge=0, lt=1, description="dropout inside the student; unset: as the base has it"
+    )
+    labelled_repeats: int = Field(
+        1, ge=1, description="how often a labelled row is seen in an epoch, beside once the others"
+    )
+    unlabelled: int | None = Field(
+        None, ge=0, description="unlabelled texts drawn from those there are; unset: all"
+    )
+    augmented: int = Field(80_000, ge=0, description="made texts beside those there are")
+    hard_share: float = Field(
+        0.3, ge=0, le=1, description="weight of the rows' own labels beside the teachers'"
+    )
+    temperature: float = Field(2.0, gt=0, description="how far teachers' labels are softened")
+    direction: float = Field(
+        1.0, ge=0, description="weight of the first teacher's vectors in the loss"
+    )
+
+
+def read_recipe(kind: type[Recipe], path: Path | None, given: dict[str, Any]) -> Recipe:
+    """The recipe of that file, with the keys that are ``given`` (not None) in their place.
+
+    Raises RecipeError.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"the recipe {path} cannot be read: {error}") from error
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        where = f" {path}" if path else ""
+        raise RecipeError(
+            f"the recipe{where} is wrong: {wrong}; docs/training.md lists the keys"
+        ) from error

@@ -1,0 +1,97 @@
+"""Why a document counts as negative: its words, and how far each moved the probability.
+
+Asked for, never shown by itself: it takes the model. The words are feed text, so they go into a
+table and nothing else; which way a word moves is said by sign and in words, not by colour. Knows
+no model: the explanation is handed in.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from classifier.attribution import Explanation, ExplanationError
+from dashboard.plain import plain
+
+Explain = Callable[[str], Explanation]
+"""Explains the negative probability of a text. Raises ExplanationError with what to do."""
+
+MOST_WORDS = 12
+_COLUMNS = ["Word", "Moves it by", "Effect", "Strength"]
+
+
+def show_explanation(identity: object, text: str, explain: Explain) -> None:
+    """A button, and the explanation of ``text`` once it was pressed for this ``identity``."""
+    with st.container(key="explaining"):
+        asked = st.button(
+            "Which words make it negative?", key="explain", icon=":material/manage_search:"
+        )
+        if asked:
+            with st.spinner("Reading it word by word"):
+                st.session_state["explanation"] = (identity, _explained(text, explain))
+        about, outcome = st.session_state.get("explanation", (None, None))
+        if about != identity:
+            return
+        if isinstance(outcome, str):
+            st.error("It cannot be explained:", icon=":material/error:")
+            st.text(plain(outcome, 600))
+        elif outcome is not None:
+            _show(outcome)
+
+
+def tabulate(explanation: Explanation) -> pd.DataFrame:
+    """One row a word, the strongest first, in plain text; strength is in % of the first's."""
+    words = explanation.strongest(MOST_WORDS)
+    greatest = max((abs(word.weight) for word in words), default=1.0)
+    target = plain(explanation.target, 60)
+    rows = [
+        (
+            plain(word.text, 60) or "(nothing visible)",
+            word.weight,
+            f"▲ more {target}" if word.weight > 0 else f"▼ less {target}",
+            100 * abs(word.weight) / greatest,
+        )
+        for word in words
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def describe(explanation: Explanation) -> str:
+    """What the words add up to, and what the sum misses."""
+    target = plain(explanation.target, 60)
+    return (
+        f"P({target}) is {explanation.output:.1%} for this text and {explanation.baseline:.1%} "
+        f"for one that says nothing. The words sum to the difference with an error of "
+        f"{explanation.error:+.2%}. By the weights that are in use now."
+    )
+
+
+def _explained(text: str, explain: Explain) -> Explanation | str:
+    try:
+        return explain(text)
+    except ExplanationError as error:
+        return str(error)
+
+
+def _show(explanation: Explanation) -> None:
+    with st.container(key="explanation-facts"):
+        st.text(describe(explanation))
+    table = tabulate(explanation)
+    if table.empty:
+        st.info("No word of it counts.")
+        return
+    st.dataframe(
+        table,
+        key="explanation-words",
+        hide_index=True,
+        height=38 + 35 * len(table),
+        column_config={
+            "Word": st.column_config.TextColumn(width=110),
+            "Moves it by": st.column_config.NumberColumn(format="%+.3f", width=90),
+            "Effect": st.column_config.TextColumn(width=110),
+            "Strength": st.column_config.ProgressColumn(
+                format="%.0f%%", min_value=0, max_value=100, width=140
+            ),
+        },
+        alt="Words that moved the probability most",
+    )

@@ -1,0 +1,220 @@
+"""Other scores for documents that are stored already: what a run would hold with another model.
+
+A batch is one transaction. It moves the scores that a document had into ``earlier_scores``, gives
+it the new ones, and moves the time buckets by the exact difference; a bucket that is left without
+documents goes, so that the run's digest becomes that of a fresh replay with the new model. Alerts
+stay as they were judged.
+
+Workers may commit into the run meanwhile. Rows are locked in the order of ``store.commits``:
+documents by id, then buckets by key. A worker that adds a symbol to a known document holds that
+document until its symbol is counted. Knows no model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, text
+
+from classifier.prediction import Prediction
+from store.content import content
+from store.database import copy_rows
+from store.schema import documents
+
+_COLUMNS = (
+    "id, topic, sentiment, score, topic_probabilities, sentiment_probabilities, truncated, model"
+)
+
+_PREPARE = (
+    text("""
+create temporary table if not exists rescored (
+    id text, topic text, sentiment text, score smallint, topic_probabilities smallint[],
+    sentiment_probabilities smallint[], truncated boolean, model text
+) on commit delete rows
+"""),
+    text("""
+create temporary table if not exists differences (
+    width text, scope text, key text, start timestamptz, kind text,
+    documents bigint, negative bigint, neutral bigint, positive bigint, score_sum bigint
+) on commit delete rows
+"""),
+    text("delete from rescored"),
+    text("delete from differences"),
+)
+
+_COPY = f"copy rescored ({_COLUMNS}) from stdin"
+
+# Every later statement looks anew, so that it sees what was committed while this one waited. Not
+# `for update`, which a correction that refers to the document would have to wait for.
+_HOLD = text("""
+select d.id, d.topic <> r.topic topic_changed, d.sentiment <> r.sentiment sentiment_changed
+from documents d join rescored r on r.id = d.id
+where d.run_id = :run_id and d.model <> r.model
+order by d.id
+for no key update of d
+""")
+
+_KEEP = text("""
+insert into earlier_scores (
+    run_id, document_id, model, topic, sentiment, score, topic_probabilities,
+    sentiment_probabilities)
+select d.run_id, d.id, d.model, d.topic, d.sentiment, d.score, d.topic_probabilities,
+    d.sentiment_probabilities
+from documents d join rescored r on r.id = d.id
+where d.run_id = :run_id and d.model <> r.model
+on conflict (run_id, document_id, model) do update set
+    topic = excluded.topic,
+    sentiment = excluded.sentiment,
+    score = excluded.score,
+    topic_probabilities = excluded.topic_probabilities,
+    sentiment_probabilities = excluded.sentiment_probabilities,
+    replaced_at = excluded.replaced_at
+""")
+
+_DIFFERENCES = text("""
+with sides as (
+    select d.id, d.source, d.kind, d.published_at, side.*
+    from documents d join rescored r on r.id = d.id
+    cross join lateral (values
+        (-1, d.topic, d.sentiment, -d.score), (1, r.topic, r.sentiment, r.score)
+    ) side (sign, topic, sentiment, score)
+    where d.run_id = :run_id and d.model <> r.model
+), counted as (
+    select scope.name scope, scope.key, sides.*
+    from sides cross join lateral (values
+        ('all', ''), ('topic', topic), ('source', source)
+    ) scope (name, key)
+    union all
+    select 'symbol', symbol, sides.*
+    from sides join document_symbols on run_id = :run_id and document_id = id
+)
+insert into differences
+select width, scope, key, date_trunc(width, published_at, 'UTC'), kind,
+    sum(sign),
+    coalesce(sum(sign) filter (where sentiment = 'negative'), 0),
+    coalesce(sum(sign) filter (where sentiment = 'neutral'), 0),
+    coalesce(sum(sign) filter (where sentiment = 'positive'), 0),
+    sum(score)
+from counted cross join (values ('hour'), ('minute')) widths (width)
+group by width, scope, key, 4, kind
+""")
+
+_SCORES = text("""
+update documents d set
+    topic = r.topic,
+    sentiment = r.sentiment,
+    score = r.score,
+    topic_probabilities = r.topic_probabilities,
+    sentiment_probabilities = r.sentiment_probabilities,
+    truncated = r.truncated,
+    model = r.model
+from rescored r
+where d.run_id = :run_id and d.id = r.id and d.model <> r.model
+""")
+
+_BUCKETS = text("""
+insert into time_buckets (
+    run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
+select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
+from differences
+where (documents, negative, neutral, positive, score_sum) <> (0, 0, 0, 0, 0)
+order by width, scope, key, start, kind
+on conflict (run_id, width, scope, key, start, kind) do update set
+    documents = time_buckets.documents + excluded.documents,
+    negative = time_buckets.negative + excluded.negative,
+    neutral = time_buckets.neutral + excluded.neutral,
+    positive = time_buckets.positive + excluded.positive,
+    score_sum = time_buckets.score_sum + excluded.score_sum
+""")
+
+_EMPTY_BUCKETS = text("""
+delete from time_buckets b using differences d
+where b.run_id = :run_id and b.width = d.width and b.scope = d.scope and b.key = d.key
+    and b.start = d.start and b.kind = d.kind and d.documents < 0 and b.documents = 0
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A document's id, and its text as the model reads it."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """How many documents have other scores now, and how many another topic or sentiment."""
+
+    documents: int = 0
+    topics: int = 0
+    sentiments: int = 0
+
+    def __add__(self, other: "Replaced") -> "Replaced":
+        return Replaced(
+            self.documents + other.documents,
+            self.topics + other.topics,
+            self.sentiments + other.sentiments,
+        )
+
+
+def count_to_rescore(connection: Connection, run_id: int, model: str) -> int:
+    """How many documents of the run another model than ``model`` has scored."""
+    table = documents.c
+    statement = select(func.count()).where(table.run_id == run_id, table.model != model)
+    return int(connection.scalar(statement) or 0)
+
+
+def documents_to_rescore(
+    connection: Connection, run_id: int, model: str, after_id: str, limit: int
+) -> list[StoredText]:
+    """The next documents that another model than ``model`` has scored, in the order of their ids.
+
+    ``after_id`` is the last id of the batch before, or empty to begin.
+    """
+    table = documents.c
+    statement = (
+        select(table.id, content())
+        .where(table.run_id == run_id, table.id > after_id, table.model != model)
+        .order_by(table.id)
+        .limit(limit)
+    )
+    return [StoredText(*row) for row in connection.execute(statement)]
+
+
+def replace_scores(
+    connection: Connection,
+    run_id: int,
+    batch: Sequence[StoredText],
+    predictions: Sequence[Prediction],
+) -> Replaced:
+    """Give the documents of ``batch`` their new ``predictions``; what really changed.
+
+    The model must be registered and no document named twice. Documents that the model has scored
+    already stay as they are, so a batch may come again.
+    """
+    for statement in _PREPARE:
+        connection.execute(statement)
+    rows = (_row(found.id, said) for found, said in zip(batch, predictions, strict=True))
+    copy_rows(connection, _COPY, rows)
+    names = {"run_id": run_id}
+    held = connection.execute(_HOLD, names).all()
+    for statement in (_KEEP, _DIFFERENCES, _SCORES, _BUCKETS, _EMPTY_BUCKETS) if held else ():
+        connection.execute(statement, names)
+    return Replaced(
+        len(held),
+        sum(row.topic_changed for row in held),
+        sum(row.sentiment_changed for row in held),
+    )
+
+
+def _row(document_id: str, prediction: Prediction) -> tuple[object, ...]:
+    return (
+        document_id,
+        prediction.topic,
+        prediction.sentiment,
+        prediction.score,
+        list(prediction.topic_probabilities.values()),
+        list(prediction.sentiment_probabilities.values()),
+        prediction.truncated,
+        prediction.model,
+    )

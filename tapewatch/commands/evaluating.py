@@ -1,0 +1,349 @@
+"""``evaluate``: weights and baselines in one table, on the same labelled rows."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from tapewatch import console
+from tapewatch.champion import serving_folder
+from tapewatch.commands.options import Device, Json
+from tapewatch.settings import Settings
+from tapewatch.wiring import load_engine
+
+if TYPE_CHECKING:
+    from classifier.contest import Contest, Entry
+    from classifier.datasets import Example
+    from classifier.evaluation import Advance, ProbabilisticClassifier, Score
+    from classifier.labels import Labels
+
+
+class Baseline(StrEnum):
+    """What weights can be compared with."""
+
+    MAJORITY = "majority"
+    LINEAR = "linear"
+    ZERO_SHOT = "zero-shot"
+    FEW_SHOT = "few-shot"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it needs training rows."""
+        return self is not Baseline.ZERO_SHOT
+
+    @property
+    def prompted(self) -> bool:
+        """Whether it needs a language model."""
+        return self in (Baseline.ZERO_SHOT, Baseline.FEW_SHOT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The sets of rows to judge, and the rows that baselines may learn from."""
+
+    tests: "dict[str, list[Example]]"
+    train: "list[Example]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompting:
+    """How a language model is prompted."""
+
+    lm: str
+    shots: int
+    seed: int
+    device: str
+
+
+def evaluate(  # noqa: PLR0913 - the options of the command
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Folder of weights; by default who serves.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the public sets: their fixed test rows are judged."),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", help="Labelled CSV, JSONL or Parquet to judge on.")
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            "--train", help="Labelled file that baselines learn from, if not from --data."
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    topic_column: Annotated[
+        str | None, typer.Option(help='Column of the topic, by default "topic"; "" for none.')
+    ] = None,
+    sentiment_column: Annotated[
+        str | None, typer.Option(help="Column of the sentiment; as --topic-column.")
+    ] = None,
+    baseline: Annotated[
+        list[Baseline] | None, typer.Option("--baseline", help="May be given more than once.")
+    ] = None,
+    lm: Annotated[
+        str | None, typer.Option("--lm", help="Language model to prompt: folder or Hub name.")
+    ] = None,
+    shots: Annotated[int, typer.Option(min=1, help="Examples in a few-shot prompt.")] = 16,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Judge so many rows of each set only: for a try.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 7,
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Print the weights' figures of each class too.")
+    ] = False,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", help="Folder for confusion and reliability pictures.")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure weights on labelled rows, beside baselines on the same rows."""
+    baselines = list(dict.fromkeys(baseline or ()))
+    _check(data, source, train, baselines, lm)
+    from classifier.contest import Contest, check_tests  # noqa: PLC0415 - torch takes seconds
+    from classifier.sources import Columns  # noqa: PLC0415
+
+    settings = Settings()
+    engine = load_engine(settings, weights or serving_folder(settings), device)
+    columns = Columns(text_column, topic_column, sentiment_column)
+    found = _read(data, source, train, columns, engine.labels, rows)
+    check_tests(found.tests, engine.labels)
+    contest = Contest(engine.labels, found.tests, seed)
+    prompting = _Prompting(lm or "", shots, seed, device)
+    with console.progress_bar() as progress:
+        entries = [_enter(contest, engine, progress)]
+        opened = _opened(baselines, contest, found, engine.labels, prompting, progress)
+        entries.extend(_enter(contest, classifier, progress) for classifier in opened)
+    if plots is not None:
+        _draw(plots, contest, entries)
+    if as_json:
+        console.print_json(_plain(contest, entries))
+    else:
+        _show(contest, entries, with_classes=classes)
+
+
+def _check(
+    data: Path | None,
+    source: Path | None,
+    train: Path | None,
+    baselines: Sequence[Baseline],
+    lm: str | None,
+) -> None:
+    """What is wrong with the call, before anything that takes time."""
+    if (data is None) == (source is None):
+        raise typer.BadParameter("give either --data DIR or --input FILE")
+    unfed = [b for b in baselines if b.fitted]
+    if unfed and data is None and train is None:
+        raise typer.BadParameter(f"the baseline {unfed[0]} learns from rows: give --train FILE")
+    prompted = [b for b in baselines if b.prompted]
+    if prompted and lm is None:
+        raise typer.BadParameter(f"the baseline {prompted[0]} prompts a language model: give --lm")
+    if lm is not None and not prompted:
+        raise typer.BadParameter("--lm does nothing without --baseline zero-shot or few-shot")
+
+
+def _read(  # noqa: PLR0913 - where rows may come from
+    data: Path | None,
+    source: Path | None,
+    train: Path | None,
+    columns: Any,  # noqa: ANN401 - classifier.sources.Columns, not to be imported yet
+    labels: "Labels",
+    rows: int | None,
+) -> _Rows:
+    from classifier.contest import without_leaks  # noqa: PLC0415
+    from classifier.datasets import DatasetError, draw  # noqa: PLC0415
+    from classifier.labels import TOPICS  # noqa: PLC0415
+    from classifier.public import load_splits  # noqa: PLC0415
+    from classifier.sources import read_file  # noqa: PLC0415
+
+    learned: list[Example] = []
+    if data is not None:
+        if labels.topics != TOPICS:
+            raise DatasetError(
+                "the weights have topics of their own, which the public sets do not know: judge "
+                "them on a file of yours, with --input"
+            )
+        splits = load_splits(data)
+        tests, learned = splits.tests, splits.train
+    else:
+        assert source is not None  # noqa: S101 - _check has seen to it
+        read = read_file(source, columns, labels)
+        tests = {source.name: read.examples}
+        _tell_left_out(source, read.left_out)
+    if train is not None:
+        read = read_file(train, columns, labels)
+        _tell_left_out(train, read.left_out)
+        learned = without_leaks(read.examples, tests)
+        if len(learned) < len(read.examples):
+            repeated = len(read.examples) - len(learned)
+            console.messages.print(
+                f"{train.name}: {repeated:,} rows repeat rows to judge; not used"
+            )
+    if rows is not None:
+        tests = {name: draw(of_set, rows) for name, of_set in tests.items()}
+    return _Rows(tests, learned)
+
+
+def _tell_left_out(path: Path, left_out: Any) -> None:  # noqa: ANN401 - a count by reason
+    for reason, count in left_out.items():
+        if count:
+            console.messages.print(f"{path.name}: {count:,} rows {reason} left out")
+
+
+def _enter(
+    contest: "Contest", classifier: "ProbabilisticClassifier", progress: Progress
+) -> "Entry":
+    return contest.enter(classifier, _bar(progress, classifier.version, len(contest.texts)))
+
+
+def _bar(progress: Progress, name: str, total: int) -> "Advance":
+    task = progress.add_task(name, total=total, detail="")
+
+    def advance(count: int) -> None:
+        progress.advance(task, count)
+
+    return advance
+
+
+def _opened(  # noqa: PLR0913 - all that baselines are made of
+    baselines: Sequence[Baseline],
+    contest: "Contest",
+    rows: _Rows,
+    labels: "Labels",
+    prompting: _Prompting,
+    progress: Progress,
+) -> "Iterator[ProbabilisticClassifier]":
+    """Each baseline, fitted when its turn comes; the language model is loaded once."""
+    language_model = None
+    for baseline in baselines:
+        if not baseline.prompted:
+            yield _fitted(baseline, rows, labels, progress)
+            continue
+        from classifier.prompting import (  # noqa: PLC0415
+            PromptedClassifier,
+            PromptSettings,
+            load_language_model,
+        )
+
+        language_model = language_model or load_language_model(prompting.lm, prompting.device)
+        shots = prompting.shots if baseline is Baseline.FEW_SHOT else 0
+        total = sum(len(contest.texts_with(head)) for head in contest.heads)
+        yield PromptedClassifier(
+            language_model,
+            labels,
+            PromptSettings(shots=shots, seed=prompting.seed),
+            rows.train if shots else (),
+            contest.heads,
+            _bar(progress, f"{language_model.name}, {baseline}", total),
+        )
+
+
+def _fitted(
+    baseline: Baseline, rows: _Rows, labels: "Labels", progress: Progress
+) -> "ProbabilisticClassifier":
+    from classifier.baselines import LinearBaseline, MajorityBaseline  # noqa: PLC0415
+
+    if baseline is Baseline.MAJORITY:
+        return MajorityBaseline(rows.train, labels)
+    task = progress.add_task(f"fitting {baseline}", total=None, detail=f"{len(rows.train):,} rows")
+    fitted = LinearBaseline(rows.train, labels)
+    progress.remove_task(task)
+    return fitted
+
+
+def _draw(folder: Path, contest: "Contest", entries: "Sequence[Entry]") -> None:
+    from classifier.plots import plot_confusion, plot_reliability  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in entries:
+        for name in contest.tests:
+            stem = f"{_slug(entry.version)}-{_slug(name)}"
+            for score in entry.scores[name]:
+                title = f"{entry.version}: {name}"
+                path = folder / f"{stem}-confusion-{score.head}.png"
+                plot_confusion(path, score.names, score.confusion, title)
+            found = {head: {"measured": r} for head, r in entry.reliabilities[name].items()}
+            if found:
+                plot_reliability(folder / f"{stem}-reliability.png", found)
+    console.messages.print(f"pictures are in {folder}")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _plain(contest: "Contest", entries: "Sequence[Entry]") -> dict[str, Any]:
+    return {
+        "weights": entries[0].version,
+        "tests": {
+            name: [
+                {
+                    "classifier": entry.version,
+                    **asdict(score),
+                    "less_weights": _less(entry, name, score.head),
+                }
+                for entry in entries
+                for score in entry.scores[name]
+            ]
+            for name in contest.tests
+        },
+    }
+
+
+def _less(entry: "Entry", name: str, head: str) -> dict[str, Any] | None:
+    """The difference to the weights on the same rows, where there is one."""
+    found = [d for d in entry.differences.get(name, []) if d.head == head]
+    return asdict(found[0]) if found else None
+
+
+def _show(contest: "Contest", entries: "Sequence[Entry]", *, with_classes: bool) -> None:
+    columns = ("classifier", "rows", "accuracy", "macro F1", "less the weights'", "ECE")
+    for name in contest.tests:
+        heads = dict.fromkeys(s.head for entry in entries for s in entry.scores[name])
+        for head in heads:
+            rows = [
+                _line(entry, name, score)
+                for entry in entries
+                for score in entry.scores[name]
+                if score.head == head
+            ]
+            title = name if name.startswith(head) else f"{name}: {head}"
+            console.print_table(f"{title}, with 95 % intervals", columns, rows)
+    if with_classes:
+        _show_classes(entries[0])
+
+
+def _line(entry: "Entry", name: str, score: "Score") -> tuple[str, ...]:
+    less = _less(entry, name, score.head)
+    change = less["macro_f1"] if less else None
+    return (
+        entry.version,
+        f"{score.rows:,}",
+        _with(score.accuracy, score.accuracy_interval),
+        _with(score.macro_f1, score.macro_f1_interval),
+        _with(change["value"], change["interval"], "+.3f") if change else "",
+        f"{score.ece:.3f}",
+    )
+
+
+def _show_classes(entry: "Entry") -> None:
+    columns = ("class", "rows", "precision", "recall", "F1")
+    for name, of_set in entry.scores.items():
+        for score in of_set:
+            rows = [
+                (c, found.rows, f"{found.precision:.3f}", f"{found.recall:.3f}",
+                 _with(found.f1, found.f1_interval))
+                for c, found in score.classes.items()
+            ]  # fmt: skip
+            console.print_table(f"{entry.version} on {name}: {score.head}", columns, rows)
+
+
+def _with(value: float, interval: Sequence[float], form: str = ".3f") -> str:
+    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})"

@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import pytest
+
+from classifier.recipe import DataSource, DistilRecipe, Recipe, RecipeError, read_recipe
+
+
+def written(folder, text):
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_and_flags_every_key_has_its_default():
+    assert read_recipe(Recipe, None, {}) == Recipe()
+
+
+def test_a_file_is_read_whole(tmp_path):
+    path = written(
+        tmp_path,
+        """
+        base = "gpt2"
+        strategy = "lora"
+        lora_rank = 4
+        epochs = 1.5
+        class_weights = true
+        [[data]]
+        path = "news.csv"
+        text = "headline"
+        [[data]]
+        path = "org/set"
+        topic = "category"
+        """,
+    )
+
+    recipe = read_recipe(Recipe, path, {})
+
+    assert (recipe.base, recipe.strategy, recipe.lora_rank) == ("gpt2", "lora", 4)
+    assert (recipe.epochs, recipe.class_weights) == (1.5, True)
+    assert recipe.data == (
+        DataSource(path="news.csv", text="headline"),
+        DataSource(path="org/set", topic="category"),
+    )
+
+
+def test_what_is_given_wins_over_the_file_and_what_is_not_does_not(tmp_path):
+    path = written(tmp_path, "epochs = 3\nseed = 1\n")
+
+    recipe = read_recipe(Recipe, path, {"epochs": 9.0, "seed": None, "rows": 5})
+
+    assert (recipe.epochs, recipe.seed, recipe.rows) == (9.0, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("epochs", "2.5", 2.5),
+        ("batch_texts", "16", 16),
+        ("class_weights", "true", True),
+        ("class_weights", "no", False),
+        ("optimizer", "sgd", "sgd"),
+        ("learning_rate", "1e-3", 1e-3),
+    ],
+)
+def test_the_text_of_a_flag_becomes_the_type_of_its_key(key, text, value):
+    assert getattr(read_recipe(Recipe, None, {key: text}), key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", "many"),
+        ("epochs", float("nan")),
+        ("learning_rate", 0),
+        ("learning_rate", -1e-3),
+        ("learning_rate", float("inf")),
+        ("dropout", 1.0),
+        ("label_smoothing", 1.0),
+        ("weight_decay", -0.1),
+        ("momentum", 1.0),
+        ("test_share", 0.0),
+        ("test_share", 0.5),
+        ("development_share", 1.0),
+        ("warmup_share", 1.0),
+        ("batch_texts", 0),
+        ("accumulate", 0),
+        ("patience", -1),
+        ("blocks", 0),
+        ("lora_rank", 0),
+        ("rows", 0),
+        ("strategy", "some"),
+        ("optimizer", "adam"),
+        ("schedule", "square"),
+        ("metric", "f2"),
+        ("precision", "fp16"),
+        ("batch_texts", 1.5),
+        ("seed", "seven"),
+        ("data", "news.csv"),
+        ("learning_rat", 1e-3),
+    ],
+)
+def test_a_key_that_is_unknown_or_out_of_range_is_told_by_its_name(key, value):
+    with pytest.raises(RecipeError, match=rf"the recipe is wrong: {key}: .*docs/training\.md"):
+        read_recipe(Recipe, None, {key: value})
+
+
+def test_every_wrong_key_of_a_file_is_told_with_the_file(tmp_path):
+    path = written(tmp_path, 'epoch = 3\nseed = "x"\n[[data]]\npath = "a"\nlabel = "b"\n')
+
+    with pytest.raises(RecipeError) as error:
+        read_recipe(Recipe, path, {})
+
+    for part in (str(path), "epoch: ", "seed: ", "data.0.label: "):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"epochs = ", b"epochs 3", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_told(tmp_path, content):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(RecipeError, match=r"the recipe .*recipe\.toml cannot be read"):
+        read_recipe(Recipe, path, {})
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "."])
+def test_a_file_that_is_not_there_is_told(tmp_path, name):
+    with pytest.raises(RecipeError, match="cannot be read"):
+        read_recipe(Recipe, tmp_path / name, {})
+
+
+def test_a_distillation_has_the_keys_of_a_fine_tune_and_teachers(tmp_path):
+    path = written(tmp_path, 'teachers = ["one", "two"]\ntemperature = 3\nepochs = 1\n')
+
+    recipe = read_recipe(DistilRecipe, path, {"hard_share": "0.5"})
+
+    assert isinstance(recipe, DistilRecipe)
+    assert recipe.teachers == (Path("one"), Path("two"))
+    assert (recipe.temperature, recipe.epochs, recipe.hard_share) == (3, 1, 0.5)
+
+
+def test_a_fine_tune_does_not_take_the_keys_of_a_distillation():
+    with pytest.raises(RecipeError, match="temperature: "):
+        read_recipe(Recipe, None, {"temperature": 2})
+
+
+@pytest.mark.parametrize("given", [{}, {"teachers": ()}])
+def test_a_distillation_needs_a_teacher(given):
+    with pytest.raises(RecipeError, match="teachers: "):
+        read_recipe(DistilRecipe, None, given)
