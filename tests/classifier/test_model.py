@@ -7,14 +7,18 @@ from support.tiny_bases import CAUSAL, KINDS, write_base
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-from classifier.labels import Labels
+from classifier.labels import SENTIMENTS, Labels
 from classifier.model import (
     HEADS_FILE,
     LABELS_FILE,
     TwoHeadedModel,
     WeightsError,
     encode,
+    is_encoder,
+    load_tokenizer,
     load_weights,
+    open_base,
+    read_labels,
     save_weights,
 )
 from classifier.tokenizer import train_tokenizer
@@ -319,7 +323,7 @@ def test_a_tokenizer_with_neither_end_nor_separator_is_told(tmp_path):
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(folder)
 
-    with pytest.raises(WeightsError, match="the tokenizer of .*endless has no end token"):
+    with pytest.raises(WeightsError, match=r"the tokenizer of .*endless has no end token"):
         open_base(str(folder), LABELS, 0.1)
 
 

@@ -1,7 +1,8 @@
 import pytest
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from classifier.tokenizer import END, PAD, URL, USER, train_tokenizer
+from classifier.tokenizer import END, PAD, URL, USER, train_tokenizer, without_links
 
 TEXTS = [
     f"Profit of the bank {verb} after the report number {number}"
@@ -37,6 +38,14 @@ def plain(tokenizer, text):
         ("profit\x00\x1ffalls", "profit falls"),
         ("ｐｒｏｆｉｔ", "profit"),  # noqa: RUF001 - full width, for NFKC to fold
         ("ﬁrst", "first"),
+        ("$AAPL and $ALPH.B", "$ aapl and $ alph.b"),
+        ("#Oil #1", "# oil #1"),
+        ("AT&amp;T &lt;b&gt;", "at&t b"),
+        ("5 % of 12", "5 % of 00"),
+        ("in 2022", "in 0000"),
+        ("13.1 and 1,250,000.50", "0 and 0"),
+        ("$13.1", "$0"),
+        ("q3 covid19", "q3 covid00"),
         ("mail a@b.test", "mail a@b.test"),
         ("buy @ 5", "buy @ 5"),
         ("up 📈 5 % 日本", "up 📈 5 % 日本"),
@@ -54,6 +63,8 @@ def test_a_text_is_cleaned_before_it_is_cut_up(tokenizer, text, cleaned):
         ("Profit falls", "profit   FALLS\n"),
         ("see https://a.test", "see http://b.test/long?x"),
         ("ask @one_user", "ask @another"),
+        ("up 13.1 %", "up 2,040 %"),
+        ("in 1999", "in 2022"),
     ],
 )
 def test_what_is_cleaned_to_the_same_is_the_same(tokenizer, one, other):
@@ -114,3 +125,47 @@ def test_it_survives_being_saved_and_loaded(tokenizer, tmp_path):
         tokenizer.eos_token_id,
         tokenizer.pad_token_id,
     )
+
+
+def foreign(normalizer=None):
+    """A tokenizer of another model: whole words, framed as BERT's are."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "profit", "falls", "@", "user", "see"]
+    words = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, "[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    if normalizer is not None:
+        words.normalizer = normalizer
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
+        sep_token="[SEP]", model_max_length=9,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("normalizer", [None, normalizers.Lowercase()])
+def test_links_and_handles_are_taken_out_for_another_models_tokenizer(normalizer):
+    tokenizer = without_links(foreign(normalizer))
+
+    framed = tokenizer("see https://t.co/Ab profit @SomeBody falls www.x.test")["input_ids"]
+
+    assert tokenizer.convert_ids_to_tokens(framed) == [
+        "[CLS]", "see", "profit", "@", "user", "falls", "[SEP]"
+    ]  # fmt: skip
+    shouted = "profit" if normalizer else "[UNK]"
+    assert pieces(tokenizer, "PROFIT") == [shouted]
+    assert (tokenizer.cls_token, tokenizer.pad_token_id) == ("[CLS]", 0)
+    assert tokenizer.model_max_length == 9
+
+
+def test_links_are_taken_out_once_also_after_saving(tmp_path):
+    once = without_links(foreign())
+    once.save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+
+    assert without_links(once) is once
+    assert without_links(loaded) is loaded
+    text = "see https://t.co/Ab profit @SomeBody"
+    assert loaded(text)["input_ids"] == once(text)["input_ids"]
+
+
+def test_our_own_tokenizer_takes_out_links_already(tokenizer):
+    assert without_links(tokenizer) is tokenizer
