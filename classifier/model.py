@@ -18,7 +18,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from classifier.errors import ClassifierError
@@ -109,7 +115,10 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
 
     One without a padding token pads with its end token: what is padded is never read.
     """
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
+    # For some types of trunk transformers would take a class that brings its own normalizer back.
+    ours = all((Path(base) / name).is_file() for name in (LABELS_FILE, "tokenizer.json"))
+    kind: Any = PreTrainedTokenizerFast if ours else AutoTokenizer
+    tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(base)
     tokenizer.padding_side = "right"
     tokenizer.truncation_side = "right"
     if tokenizer.eos_token is None:
@@ -131,6 +140,7 @@ def open_base(
     """
     with reading_base(base):
         trunk, tokenizer = load_trunk(base), without_links(load_tokenizer(base))
+        _check_tokens(trunk, tokenizer)
     model = TwoHeadedModel(trunk, labels, dropout)
     new = ["topic", "sentiment"]
     if (Path(base) / LABELS_FILE).is_file():
@@ -231,6 +241,20 @@ def encode(
         list(texts), add_special_tokens=False, truncation=True, max_length=max_tokens - 1
     )
     return [[*ids, ends] for ids in encoded["input_ids"]]
+
+
+def _check_tokens(trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise WeightsError if the end token has no embedding; pad with it if the padding has none."""
+    embeddings: Any = trunk.get_input_embeddings()
+    end: Any = tokenizer.eos_token_id
+    padding: Any = tokenizer.pad_token_id
+    if end >= embeddings.num_embeddings:
+        raise WeightsError(
+            f"the end token of the tokenizer has number {end}, but the base has embeddings of "
+            f"{embeddings.num_embeddings} tokens: they do not belong together"
+        )
+    if padding >= embeddings.num_embeddings:
+        tokenizer.pad_token = tokenizer.eos_token
 
 
 def _of_trunk(name: str) -> bool:

@@ -102,7 +102,8 @@ def _draw_reliability(
     rows = max((found.rows for found in series.values()), default=0)
     above.set_title(f"{head}, {rows:,} rows", fontsize=10)
     above.set(xlim=(0, 1), ylim=(0, 1))
-    below.set_yscale("log")
+    if rows:
+        below.set_yscale("log")
     below.set_xlabel("top probability")
     if series:
         above.legend(loc="upper left", fontsize=8, frameon=False)

@@ -12,6 +12,7 @@ from store.errors import StoreError
 from tapewatch.commands import (
     classifying,
     drift,
+    evaluating,
     feedback,
     inspecting,
     live,
@@ -53,6 +54,7 @@ for _command in (
     training.pretrain,
     training.train,
     training.distil,
+    evaluating.evaluate,
     models.models,
     models.promote,
     models.rollback,

@@ -119,9 +119,8 @@ def evaluate(  # noqa: PLR0913 - the options of the command
     contest = Contest(engine.labels, found.tests, seed)
     prompting = _Prompting(lm or "", shots, seed, device)
     with console.progress_bar() as progress:
-        entries = [_enter(contest, engine, progress)]
-        opened = _opened(baselines, contest, found, engine.labels, prompting, progress)
-        entries.extend(_enter(contest, classifier, progress) for classifier in opened)
+        others = _opened(baselines, contest, found, engine.labels, prompting, progress)
+        entries = [_enter(contest, classifier, progress) for classifier in chain([engine], others)]
     if plots is not None:
         _draw(plots, contest, entries)
     if as_json:

@@ -5,11 +5,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from support.tiny_bases import KINDS, write_base
 from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model
 
 from classifier.engine import CHARACTERS_READ, Engine
+from classifier.hardware import fast_bf16
 from classifier.labels import SENTIMENTS, TOPICS, Labels
-from classifier.model import HEADS_FILE, LABELS_FILE, TwoHeadedModel, save_weights
+from classifier.model import (
+    HEADS_FILE,
+    LABELS_FILE,
+    TwoHeadedModel,
+    encode,
+    open_base,
+    save_weights,
+)
 from classifier.prediction import SCALE
 from classifier.tokenizer import train_tokenizer
 
@@ -61,13 +70,22 @@ def expected(weights, text):
     ]
 
 
-def test_it_says_what_transformers_says_of_each_text_alone(weights, engine):
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-4), (torch.bfloat16, 0.02)])
+def test_it_says_what_transformers_says_of_each_text_alone(weights, dtype, error):
+    engine = Engine(weights, "cpu")
+    engine.model.to(dtype)
     for text, prediction in zip(TEXTS, engine.score(TEXTS), strict=True):
         topics, sentiments = expected(weights, text)
         said = [p / SCALE for p in prediction.topic_probabilities.values()]
-        assert said == pytest.approx(topics, abs=1e-4)
+        assert said == pytest.approx(topics, abs=error)
         said = [p / SCALE for p in prediction.sentiment_probabilities.values()]
-        assert said == pytest.approx(sentiments, abs=1e-4)
+        assert said == pytest.approx(sentiments, abs=error)
+
+
+def test_a_processor_works_in_bfloat16_where_it_is_fast_at_it(engine):
+    dtype = torch.bfloat16 if fast_bf16(torch.device("cpu")) else torch.float32
+
+    assert {value.dtype for value in engine.model.state_dict().values()} == {dtype}
 
 
 def test_the_texts_of_these_tests_differ_in_their_predictions(engine):
@@ -123,6 +141,61 @@ def test_another_token_budget_changes_a_prediction_by_a_rounding_at_most(weights
 
 def test_no_texts_have_no_predictions(engine):
     assert engine.score([]) == []
+    assert [values.shape for values in engine.probabilities([])] == [(0, 20), (0, 3)]
+
+
+def test_probabilities_are_those_of_the_predictions_unrounded(engine):
+    topics, sentiments = engine.probabilities(TEXTS)
+
+    assert (topics.shape, sentiments.shape) == ((len(TEXTS), 20), (len(TEXTS), 3))
+    assert topics.sum(axis=1) == pytest.approx(1)
+    for index, prediction in enumerate(engine.score(TEXTS)):
+        assert list(prediction.topic_probabilities.values()) == pytest.approx(
+            list(topics[index] * SCALE), abs=0.501
+        )
+        assert list(prediction.sentiment_probabilities.values()) == pytest.approx(
+            list(sentiments[index] * SCALE), abs=0.501
+        )
+
+
+def test_logits_are_of_single_precision_in_the_order_of_the_texts(engine):
+    topic, sentiment = engine.logits(TEXTS)
+
+    assert (topic.dtype, sentiment.dtype) == (torch.float32, torch.float32)
+    assert torch.equal(topic.flip(0), engine.logits(TEXTS[::-1])[0])
+    softmax = topic.double().softmax(dim=-1).numpy()
+    assert (softmax == engine.probabilities(TEXTS)[0]).all()
+
+
+def test_token_ids_are_those_that_the_model_sees(engine):
+    short, long = engine.encode(["profit falls", "profit " * 500])
+
+    assert len(short) == 3
+    assert len(long) == CONTEXT
+    assert short[-1] == long[-1] == engine.tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_base_is_served_alike(tmp_path, kind):
+    """Whatever its trunk, a text's numbers are those of the model alone, cut to its context."""
+    write_base(tmp_path / "base", kind, TEXTS * 5)
+    model, tokenizer, _ = open_base(str(tmp_path / "base"), Labels(), 0.1)
+    save_weights(model.eval(), tokenizer, tmp_path / "weights")
+    engine = Engine(tmp_path / "weights", "cpu")
+    engine.model.float()
+
+    together = torch.cat(engine.logits(TEXTS), dim=1)
+
+    for text, logits in zip(TEXTS, together, strict=True):
+        (ids,) = encode(tokenizer, [text], 32, encoder=kind == "bert")
+        with torch.inference_mode():
+            alone = model.logits(torch.tensor([ids]), torch.tensor([len(ids)]))
+        torch.testing.assert_close(logits, torch.cat(alone, dim=1)[0], rtol=1e-4, atol=1e-4)
+    assert engine.version.startswith(f"{kind}-2x16-")
+    assert engine.context == 32
+    assert [p.truncated for p in engine.score(TEXTS)] == [
+        len(encode(tokenizer, [t], 99, encoder=kind == "bert")[0]) > 32 for t in TEXTS
+    ]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\x00\x1f", "\u200b"])

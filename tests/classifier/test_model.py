@@ -212,7 +212,10 @@ def test_texts_are_encoded_each_for_itself(tokenizer):
     assert encode(tokenizer, texts, 24) == [encode(tokenizer, [t], 24)[0] for t in texts]
 
 
-TEXTS = ("oil falls today", "gold", "the price of oil stays as it is after all", "")
+TEXTS = (
+    "oil falls today", "gold", "the price of oil stays as it is after all", "",
+    "see https://t.co/Ab by @some_body",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -304,11 +307,34 @@ def strip(folder, *names):
 def test_a_base_without_a_padding_token_pads_with_its_end(tmp_path, kind):
     folder = write_base(tmp_path / kind, kind, TEXTS * 5)
     strip(folder, "pad_token")
+    # Qwen2's own tokenizer has a padding token whatever the file says; it has no embedding here.
 
     _, tokenizer, _ = open_base(str(folder), LABELS, 0.1)
 
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
     assert (tokenizer.padding_side, tokenizer.truncation_side) == ("right", "right")
+
+
+def test_a_padding_token_without_an_embedding_is_not_used(tmp_path):
+    folder = write_base(tmp_path / "base", "gpt2", TEXTS * 5)
+    tokenizer = load_tokenizer(str(folder))
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+
+    model, opened, _ = open_base(str(folder), LABELS, 0.1)
+
+    assert tokenizer.pad_token_id >= model.trunk.config.vocab_size
+    assert opened.pad_token_id == opened.eos_token_id
+
+
+def test_an_end_token_without_an_embedding_is_told(tmp_path):
+    folder = write_base(tmp_path / "base", "gpt2", TEXTS * 5)
+    tokenizer = load_tokenizer(str(folder))
+    tokenizer.add_special_tokens({"eos_token": "[EOS]"})
+    tokenizer.save_pretrained(folder)
+
+    with pytest.raises(WeightsError, match="they do not belong together"):
+        open_base(str(folder), LABELS, 0.1)
 
 
 def test_a_tokenizer_without_an_end_ends_with_its_separator(bases):
