@@ -3,12 +3,23 @@
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertLMHeadModel, GPT2Config, GPT2LMHeadModel, GPT2Model
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    BertLMHeadModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPT2Model,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+)
 
 from classifier.datasets import Example
 from classifier.evaluation import evaluate
 from classifier.labels import SENTIMENTS, Labels
 from classifier.prompting import (
+    LanguageModel,
     PromptedClassifier,
     PromptingError,
     PromptSettings,
@@ -111,30 +122,69 @@ def test_a_model_that_knows_the_prompt_answers_better_than_chance(lm, shots):
     assert found["topic"].accuracy > 0.6
 
 
-@pytest.mark.parametrize("shots", [0, 2])
-@pytest.mark.parametrize("normalise", [True, False])
-def test_the_cached_likelihoods_are_those_of_whole_sequences(lm, shots, normalise):
-    settings = PromptSettings(shots=shots, normalise=normalise, calibrate=False)
-    prompted = PromptedClassifier(lm, LABELS, settings, EXAMPLES)
-    texts = ["gold rises in week 1", "oil", "", "bank bank bank falls"]
-    drawn = draw_shots(EXAMPLES, "topic", shots, settings.seed)
-    begin = (lm.tokenizer.bos_token_id,)
-    prompt = make_prompt(lm.tokens, lm.context, "topic", LABELS.topics, drawn, begin)
-
-    expected = []
+def likelihoods(lm, prompt, texts, *, normalise):
+    """The probabilities by whole sequences, one at a time, without any cache."""
+    rows = []
     for text in texts:
         before = [*prompt.beginning, *prompt.row(lm.tokens, text)]
         scores = []
         for answer in prompt.answers:
             with torch.inference_mode():
-                logits = lm.model(input_ids=torch.tensor([[*before, *answer]])).logits[0]
+                ids = torch.tensor([[*before, *answer]])
+                logits = lm.model(input_ids=ids, use_cache=False).logits[0]
             logs = logits.double().log_softmax(-1)
             each = [logs[len(before) - 1 + i, token].item() for i, token in enumerate(answer)]
             scores.append(sum(each) / (len(each) if normalise else 1))
-        expected.append(torch.tensor(scores).softmax(0).tolist())
+        rows.append(torch.tensor(scores).softmax(0).tolist())
+    return np.array(rows)
+
+
+ODD_TEXTS = ["gold rises in week 1", "oil", "", "bank bank bank falls", "oil"]
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_the_cached_likelihoods_are_those_of_whole_sequences(lm, shots, normalise):
+    settings = PromptSettings(shots=shots, normalise=normalise, calibrate=False)
+    prompted = PromptedClassifier(lm, LABELS, settings, EXAMPLES)
+    drawn = draw_shots(EXAMPLES, "topic", shots, settings.seed)
+    begin = (lm.tokenizer.bos_token_id,)
+    prompt = make_prompt(lm.tokens, lm.context, "topic", LABELS.topics, drawn, begin)
 
     assert {len(answer) for answer in prompt.answers} != {1}
-    assert prompted.of_head("topic", texts) == pytest.approx(np.array(expected), abs=1e-4)
+    assert prompted.of_head("topic", ODD_TEXTS) == pytest.approx(
+        likelihoods(lm, prompt, ODD_TEXTS, normalise=normalise), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (LlamaConfig, {}),
+        (Qwen2Config, {}),
+        (MistralConfig, {"sliding_window": 12}),
+    ],
+    ids=["Llama", "Qwen", "a sliding window"],
+)
+def test_the_kind_of_attention_does_not_matter(lm, kind, more):
+    torch.manual_seed(3)
+    config = kind(
+        vocab_size=len(lm.tokenizer), hidden_size=32, num_hidden_layers=2, intermediate_size=32,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, **more,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config).eval()
+    for parameter in model.parameters():
+        parameter.data *= 4  # random, but not indifferent
+    other = LanguageModel("other", model, lm.tokenizer, 128)
+    prompt = make_prompt(
+        other.tokens, 128, "topic", LABELS.topics, (), (lm.tokenizer.bos_token_id,)
+    )
+
+    said = PromptedClassifier(other, LABELS, PromptSettings(calibrate=False), heads=["topic"])
+
+    expected = likelihoods(other, prompt, ODD_TEXTS, normalise=True)
+    assert said.of_head("topic", ODD_TEXTS) == pytest.approx(expected, abs=1e-3)
+    assert np.ptp(expected, axis=0).max() > 0.01
 
 
 def test_calibration_makes_inputs_without_content_say_nothing(lm):
