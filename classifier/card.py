@@ -57,6 +57,8 @@ class CardFacts:
     """How many rows each split has: train, development, and so on."""
     tests: Scores
     """The weights as they are served."""
+    held_out: str = "No test row, in lower case and without links, was trained on."
+    """To say otherwise where it is otherwise."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the fine-tune; plain data."""
     base: Mapping[str, Any] = field(default_factory=dict)
@@ -138,6 +140,7 @@ def _card(model: TwoHeadedModel, facts: CardFacts) -> dict[str, Any]:
         "vocabulary": config.vocab_size,
         "context": getattr(config, "max_position_embeddings", None),
         "rows": dict(facts.rows),
+        "held_out": facts.held_out,
         "tests": as_json(facts.tests),
         "before": {"is": facts.before_is, "tests": as_json(facts.before)} if facts.before else None,
         "calibration": {c.head: asdict(c) for c in facts.calibrations},

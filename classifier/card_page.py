@@ -44,8 +44,8 @@ def _how_measured(card: Card) -> str:
     rows = ", ".join(f"{count:,} {name}" for name, count in card["rows"].items())
     before = f" *Before* is {card['before']['is']}." if card["before"] else ""
     return (
-        f"Rows: {rows}. No test row, in lower case and without links, was trained on. Intervals "
-        f"are 95 % bootstrap; *majority* is the accuracy of the commonest class.{before}"
+        f"Rows: {rows}. {card['held_out']} Intervals are 95 % bootstrap; *majority* is the "
+        f"accuracy of the commonest class.{before}"
     )
 
 
