@@ -13,7 +13,9 @@ RUN --mount=type=bind,target=/src,rw \
     --mount=type=cache,target=/root/.cache/pip \
     pip install /src
 
-RUN useradd --create-home --uid 10001 tapewatch
+# The folder of the weights registry is there so that a new volume over it is the user's.
+RUN useradd --create-home --uid 10001 tapewatch && \
+    install --directory --owner=tapewatch /home/tapewatch/models
 USER tapewatch
 WORKDIR /home/tapewatch
 ENTRYPOINT ["tapewatch"]

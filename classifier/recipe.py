@@ -75,6 +75,9 @@ class Recipe(_Table):
         default=False, description="weigh classes by the root of their rarity"
     )
     epochs: float = Field(5.0, gt=0, description="passes over the rows")
+    max_tokens: int = Field(
+        256, ge=2, description="tokens of a training text at most: memory grows with their square"
+    )
     batch_texts: int = Field(32, ge=1, description="texts of a step")
     accumulate: int = Field(1, ge=1, description="steps whose gradients are added up")
     patience: int = Field(0, ge=0, description="epochs without gain before stopping; 0: never")
@@ -102,6 +105,9 @@ class DistilRecipe(Recipe):
         None, ge=0, description="unlabelled texts drawn from those there are; unset: all"
     )
     augmented: int = Field(80_000, ge=0, description="made texts beside those there are")
+    written: int = Field(
+        20_000, ge=0, description="invented sentences of company news beside those there are"
+    )
     hard_share: float = Field(
         0.3, ge=0, le=1, description="weight of the rows' own labels beside the teachers'"
     )

@@ -21,8 +21,8 @@ from typing import IO
 
 import structlog
 
-from classifier.registry import CARD_FILE, Note, Registry, RegistryError
-from classifier.stability import Verdict
+from classifier.continual.registry import CARD_FILE, Note, Registry, RegistryError
+from classifier.continual.stability import Verdict
 
 log = structlog.get_logger(__name__)
 

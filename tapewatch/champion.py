@@ -16,9 +16,9 @@ from typing import Protocol
 
 import structlog
 
+from classifier.continual.registry import Registry, RegistryError
 from classifier.labels import Labels
 from classifier.prediction import Prediction
-from classifier.registry import Registry, RegistryError
 from tapewatch.settings import ROOT, Settings
 
 log = structlog.get_logger(__name__)

@@ -18,11 +18,11 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from classifier.drift import MIN_DOCUMENTS, DriftError, DriftReport, Reference, measure
+from classifier.continual.drift import MIN_DOCUMENTS, DriftError, DriftReport, Reference, measure
+from classifier.continual.registry import CARD_FILE, Registry, RegistryError, version_of
+from classifier.continual.stability import Verdict
 from classifier.labels import Labels
 from classifier.prediction import SCALE
-from classifier.registry import CARD_FILE, Registry, RegistryError, version_of
-from classifier.stability import Verdict
 from store.buckets import span as span_of
 from store.database import Database
 from store.drift import DriftReport as Measured

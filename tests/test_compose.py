@@ -47,6 +47,16 @@ def test_what_is_stored_outlives_its_container(name):
     assert volumes <= COMPOSE["volumes"].keys()
 
 
+def test_workers_and_the_dashboard_share_the_weights_registry():
+    folder = COMPOSE["x-environment"]["TAPEWATCH_MODELS_DIR"]
+
+    for name in ("worker", "dashboard"):
+        assert SERVICES[name]["volumes"] == [f"models:{folder}"]
+        assert SERVICES[name]["environment"]["TAPEWATCH_MODELS_DIR"] == folder
+    assert "models" in COMPOSE["volumes"]
+    assert f"install --directory --owner=tapewatch {folder}" in DOCKERFILE
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_a_service_waits_for_can_come_true(name):
     for other, wanted in SERVICES[name].get("depends_on", {}).items():

@@ -9,8 +9,8 @@ from typing import Annotated
 import structlog
 import typer
 
-from classifier.drift import MIN_DOCUMENTS
-from classifier.stability import Verdict
+from classifier.continual.drift import MIN_DOCUMENTS
+from classifier.continual.stability import Verdict
 from store.database import Database
 from store.drift import DriftReport
 from store.runs import LIVE, Run

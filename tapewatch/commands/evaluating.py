@@ -18,9 +18,9 @@ from tapewatch.settings import Settings
 from tapewatch.wiring import load_engine
 
 if TYPE_CHECKING:
-    from classifier.contest import Contest, Entry
-    from classifier.datasets import Example
-    from classifier.evaluation import Advance, ProbabilisticClassifier
+    from classifier.data.datasets import Example
+    from classifier.evaluation.contest import Contest, Entry
+    from classifier.evaluation.scores import Advance, ProbabilisticClassifier
     from classifier.labels import Labels
 
 
@@ -108,8 +108,8 @@ def evaluate(  # noqa: PLR0913 - the options of the command
     """Measure weights on labelled rows, beside baselines on the same rows."""
     baselines = list(dict.fromkeys(baseline or ()))
     _check(data, source, train, baselines, lm)
-    from classifier.contest import Contest, check_tests  # noqa: PLC0415 - torch takes seconds
-    from classifier.sources import Columns  # noqa: PLC0415
+    from classifier.data.sources import Columns  # noqa: PLC0415
+    from classifier.evaluation.contest import Contest, check_tests  # noqa: PLC0415 - torch takes seconds
 
     settings = Settings()
     engine = load_engine(settings, weights or serving_folder(settings), device)
@@ -153,15 +153,15 @@ def _read(  # noqa: PLR0913 - where rows may come from
     data: Path | None,
     source: Path | None,
     train: Path | None,
-    columns: Any,  # noqa: ANN401 - classifier.sources.Columns, not to be imported yet
+    columns: Any,  # noqa: ANN401 - classifier.data.sources.Columns, not to be imported yet
     labels: "Labels",
     rows: int | None,
 ) -> _Rows:
-    from classifier.contest import without_leaks  # noqa: PLC0415
-    from classifier.datasets import DatasetError, draw  # noqa: PLC0415
+    from classifier.data.datasets import DatasetError, draw  # noqa: PLC0415
+    from classifier.data.public import load_splits  # noqa: PLC0415
+    from classifier.data.sources import read_file  # noqa: PLC0415
+    from classifier.evaluation.contest import without_leaks  # noqa: PLC0415
     from classifier.labels import TOPICS  # noqa: PLC0415
-    from classifier.public import load_splits  # noqa: PLC0415
-    from classifier.sources import read_file  # noqa: PLC0415
 
     learned: list[Example] = []
     if data is not None:
@@ -226,7 +226,7 @@ def _opened(  # noqa: PLR0913 - all that baselines are made of
         if not baseline.prompted:
             yield _fitted(baseline, rows, labels, progress)
             continue
-        from classifier.prompting import (  # noqa: PLC0415
+        from classifier.evaluation.prompting import (  # noqa: PLC0415
             PromptedClassifier,
             PromptSettings,
             load_language_model,
@@ -249,7 +249,7 @@ def _fitted(
     baseline: Baseline, rows: _Rows, labels: "Labels", progress: Progress
 ) -> "ProbabilisticClassifier":
     try:
-        from classifier.baselines import LinearBaseline, MajorityBaseline  # noqa: PLC0415
+        from classifier.evaluation.baselines import LinearBaseline, MajorityBaseline  # noqa: PLC0415
     except ImportError as error:
         raise typer.BadParameter(f"{error}: pip install 'tapewatch[train]'") from error
 

@@ -11,8 +11,8 @@ import msgspec
 import typer
 
 from alerts.rules import RuleSet
-from classifier.promotion import Card, Decision, Reason, decide, read_card
-from classifier.registry import (
+from classifier.continual.promotion import Card, Decision, Reason, decide, read_card
+from classifier.continual.registry import (
     NoChallengerError,
     Note,
     Registry,
@@ -157,12 +157,12 @@ def _must_load(settings: Settings, folder: Path, version: str) -> None:
 
 def _measured(settings: Settings, cards: Cards, folders: tuple[Path, Path], data: Path) -> Cards:
     """Both cards with scores on the same test rows: the public ones, or a share of a file's."""
-    from classifier.evaluation import as_json as scores_as_json  # noqa: PLC0415 - takes seconds
-    from classifier.evaluation import evaluate  # noqa: PLC0415
+    from classifier.data.public import MARKER  # noqa: PLC0415
+    from classifier.data.rows import gather  # noqa: PLC0415
+    from classifier.evaluation.scores import as_json as scores_as_json  # noqa: PLC0415 - takes seconds
+    from classifier.evaluation.scores import evaluate  # noqa: PLC0415
     from classifier.labels import Labels  # noqa: PLC0415
-    from classifier.public import MARKER  # noqa: PLC0415
     from classifier.recipe import DataSource, Recipe  # noqa: PLC0415
-    from classifier.rows import gather  # noqa: PLC0415
 
     if cards[0].labels != cards[1].labels:
         raise RegistryError(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tapewatch import console
 
 if TYPE_CHECKING:
-    from classifier.contest import Contest, Entry
-    from classifier.evaluation import Score
+    from classifier.evaluation.contest import Contest, Entry
+    from classifier.evaluation.scores import Score
 
 
 def show(contest: "Contest", entries: "Sequence[Entry]", *, with_classes: bool) -> None:
@@ -81,7 +81,7 @@ def as_plain(contest: "Contest", entries: "Sequence[Entry]") -> dict[str, Any]:
 
 def draw(folder: Path, contest: "Contest", entries: "Sequence[Entry]") -> None:
     """Write the pictures of each classifier on each set into ``folder``."""
-    from classifier.plots import plot_confusion, plot_reliability  # noqa: PLC0415
+    from classifier.evaluation.plots import plot_confusion, plot_reliability  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:

@@ -21,7 +21,7 @@ from tapewatch.database import open_database
 from tapewatch.settings import Settings
 
 if TYPE_CHECKING:
-    from classifier.making import Made
+    from classifier.training.making import Made
 
 Data = Annotated[
     list[str] | None,
@@ -57,22 +57,26 @@ def pretrain(  # noqa: PLR0913 - the options of the command
     embeddings: Annotated[
         str | None, typer.Option(help="Encoder that the word embeddings start from.")
     ] = None,
+    blocks_from: Annotated[
+        str | None,
+        typer.Option(help="Encoder (BERT) that the first blocks and the embeddings start from."),
+    ] = None,
     layers: Annotated[int, typer.Option(min=1, help="Blocks, from scratch.")] = 6,
     width: Annotated[int, typer.Option(min=8, help="Width, from scratch.")] = 256,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads, from scratch.")] = 4,
     vocabulary: Annotated[int, typer.Option(min=300, help="Tokens, from scratch.")] = 10_240,
     context: Annotated[int, typer.Option(min=16, help="Tokens of a block.")] = 128,
-    epochs: Annotated[float, typer.Option(help="Passes over the texts.")] = 2.5,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over the texts.")] = 2.5,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
     texts: Annotated[int | None, typer.Option(help="Use so many texts only: for a try.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 7,
     as_json: Json = False,
 ) -> None:
     """Train a language model on unlabelled texts, from scratch or on top of one."""
-    from classifier.pretraining import PretrainingSettings  # noqa: PLC0415 - torch takes seconds
-    from classifier.pretraining import pretrain as pretrain_base  # noqa: PLC0415
-    from classifier.progress import Progress  # noqa: PLC0415
-    from classifier.public import read_texts  # noqa: PLC0415
+    from classifier.data.public import read_texts  # noqa: PLC0415
+    from classifier.training.pretraining import PretrainingSettings  # noqa: PLC0415 - torch takes seconds
+    from classifier.training.pretraining import pretrain as pretrain_base  # noqa: PLC0415
+    from classifier.training.progress import Progress  # noqa: PLC0415
 
     corpus = read_texts(data)[:texts]
     console.messages.print(f"{len(corpus):,} distinct texts")
@@ -86,15 +90,17 @@ def pretrain(  # noqa: PLR0913 - the options of the command
         learning_rate=learning_rate,
         base=base,
         embeddings=embeddings,
+        blocks_from=blocks_from,
         seed=seed,
     )
     with _telling() as tell:
-        told = Progress(lambda *step: tell("pre-training", *step))
-        loss = pretrain_base(corpus, output, settings, [told], _command())
+        watch = Progress(lambda *step: tell("pre-training", *step))
+        loss = pretrain_base(corpus, output, settings, [watch], _command())
     if as_json:
         console.print_json({"base": str(output), "texts": len(corpus), "nats_per_token": loss})
     else:
-        console.output.print(f"{output}: {loss:.3f} nats a token on held-out texts")
+        told = "left as it starts" if loss is None else f"{loss:.3f} nats a token on held-out texts"
+        console.output.print(f"{output}: {told}")
 
 
 def train(  # noqa: PLR0913 - the options of the command
@@ -192,9 +198,9 @@ def _make(  # noqa: PLR0913 - what both commands share
     published: bool,
     as_json: bool,
 ) -> None:
-    from classifier.making import make_weights  # noqa: PLC0415 - torch takes seconds
+    from classifier.data.rows import gather  # noqa: PLC0415
     from classifier.model import read_labels  # noqa: PLC0415
-    from classifier.rows import gather  # noqa: PLC0415
+    from classifier.training.making import make_weights  # noqa: PLC0415 - torch takes seconds
 
     settings = Settings()
     base = _base_of(recipe, settings)
@@ -224,7 +230,7 @@ def _base_of(recipe: Recipe, settings: Settings) -> str:
 
 
 def _corrections(settings: Settings) -> list[Any]:
-    from classifier.rows import Correction  # noqa: PLC0415
+    from classifier.data.rows import Correction  # noqa: PLC0415
 
     with open_database(settings) as database, database.transaction() as connection:
         found = read_corrections(connection)
@@ -232,7 +238,7 @@ def _corrections(settings: Settings) -> list[Any]:
 
 
 def _challenge(settings: Settings, folder: Path, version: str) -> None:
-    from classifier.registry import Note  # noqa: PLC0415
+    from classifier.continual.registry import Note  # noqa: PLC0415
 
     registry = open_registry(settings)
     registry.add(folder, version)
@@ -272,7 +278,7 @@ def _command() -> str:
 
 
 def _plain(made: "Made", output: Path) -> dict[str, Any]:
-    from classifier.evaluation import as_json  # noqa: PLC0415
+    from classifier.evaluation.scores import as_json  # noqa: PLC0415
 
     return {
         "version": made.version,

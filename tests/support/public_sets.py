@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from classifier.datasets import Splits
-from classifier.public import load_corpus, load_splits
+from classifier.data.datasets import Splits
+from classifier.data.public import load_corpus, load_splits
 
 
 def sentences(name: str, count: int) -> list[str]:

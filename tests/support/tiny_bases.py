@@ -14,6 +14,8 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    OpenAIGPTConfig,
+    OpenAIGPTLMHeadModel,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -23,7 +25,7 @@ from transformers import (
 
 from classifier.tokenizer import train_tokenizer
 
-CAUSAL = ("gpt2", "llama", "qwen2")
+CAUSAL = ("gpt2", "openai-gpt", "llama", "qwen2")
 KINDS = (*CAUSAL, "bert")
 
 
@@ -36,11 +38,12 @@ def write_base(
     layers: int = 2,
     context: int = 32,
     dropout: float = 0.0,
+    units: int | None = None,
 ) -> Path:
     """A base of random weights in `folder`, with a tokenizer for `texts`."""
     tokenizer = _words(texts) if kind == "bert" else train_tokenizer(texts, 320, context)
     torch.manual_seed(5)
-    model = _model(kind, tokenizer, width, layers, context, dropout)
+    model = _model(kind, tokenizer, width, layers, context, dropout, units or width)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -53,6 +56,7 @@ def _model(
     layers: int,
     context: int,
     dropout: float,
+    units: int,
 ) -> PreTrainedModel:
     shape = {
         "vocab_size": len(tokenizer), "hidden_size": width, "num_hidden_layers": layers,
@@ -61,7 +65,7 @@ def _model(
     }  # fmt: skip
     if kind == "bert":
         config = BertConfig(
-            **shape, intermediate_size=width, hidden_dropout_prob=dropout,
+            **shape, intermediate_size=units, hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=0.0,
         )  # fmt: skip
         return BertModel(config, add_pooling_layer=False)
@@ -69,6 +73,10 @@ def _model(
     if kind == "gpt2":
         return GPT2LMHeadModel(
             GPT2Config(**shape, resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=0.0)
+        )
+    if kind == "openai-gpt":
+        return OpenAIGPTLMHeadModel(
+            OpenAIGPTConfig(**shape, resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=0.0)
         )
     shape |= {"intermediate_size": 2 * width, "num_key_value_heads": 1}
     if kind == "llama":

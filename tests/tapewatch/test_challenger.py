@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from classifier.registry import Registry, Role
-from classifier.stability import Verdict
+from classifier.continual.registry import Registry, Role
+from classifier.continual.stability import Verdict
 from tapewatch.challenger import REST, Trainer, Training, decide, train_command
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

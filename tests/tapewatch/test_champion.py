@@ -14,9 +14,9 @@ from support.commands import ROOT
 from support.tiny_weights import FILLERS, write_weights
 
 from alerts.rules import RuleSet
+from classifier.continual.registry import REGISTRY_FILE, DamagedRegistryError, Note, Registry
 from classifier.engine import Engine
 from classifier.labels import Labels
-from classifier.registry import REGISTRY_FILE, DamagedRegistryError, Note, Registry
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
 from ingest.files import FileSource
@@ -298,7 +298,7 @@ import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from classifier.engine import Engine
-from classifier.registry import Note, Registry
+from classifier.continual.registry import Note, Registry
 from ingest.files import FileSource
 from ingest.pipeline import Pipeline
 from store.database import Database

@@ -10,11 +10,11 @@ import typer
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from classifier.drift import DriftError, make_reference
+from classifier.continual.drift import DriftError, make_reference
+from classifier.continual.registry import Registry
+from classifier.continual.stability import Verdict
 from classifier.labels import SENTIMENTS, Labels
 from classifier.prediction import SCALE, Prediction
-from classifier.registry import Registry
-from classifier.stability import Verdict
 from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store.commits import commit_batch, register_model

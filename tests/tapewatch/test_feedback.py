@@ -7,10 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from classifier.datasets import Example
+from classifier.data.datasets import Example
+from classifier.data.sources import read_file
 from classifier.labels import UNLABELLED, Labels
 from classifier.prediction import Prediction
-from classifier.sources import read_file
 from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store.commits import commit_batch, register_model

@@ -9,8 +9,7 @@ from support.tiny_weights import write_weights
 from typer.testing import CliRunner
 
 from alerts.rules import parse_rules
-from classifier.engine import Engine
-from classifier.registry import (
+from classifier.continual.registry import (
     NoChallengerError,
     NothingToRollBackError,
     Registry,
@@ -18,6 +17,7 @@ from classifier.registry import (
     Role,
     UnknownVersionError,
 )
+from classifier.engine import Engine
 from tapewatch import champion as champions
 from tapewatch.commands import models as commands
 from tapewatch.commands.models import PromotionRefusedError, watched_topics

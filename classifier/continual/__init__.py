@@ -1,0 +1,1 @@
+"""What comes after training: versions of weights, their promotion, and drift."""

@@ -1,0 +1,1 @@
+"""Labelled and unlabelled text: read, compared and split so that nothing leaks."""

@@ -1,0 +1,1 @@
+"""From texts to weights: pre-training, fine-tuning, distillation."""

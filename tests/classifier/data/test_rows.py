@@ -1,0 +1,288 @@
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.public_sets import PublicSets, sentences
+
+from classifier.data.datasets import DatasetError, Example, normal_form, share_of
+from classifier.data.rows import CORRECTION_WEIGHT, Correction, gather
+from classifier.labels import TOPICS, UNLABELLED, Labels
+from classifier.recipe import Recipe
+
+NONE = UNLABELLED
+NEGATIVE, NEUTRAL, POSITIVE = 0, 1, 2
+OWN_TEST = "a fixed share of the labelled rows"
+SENTIMENTS = ("negative", "neutral", "positive")
+
+
+def table(path, rows, columns=("text", "topic", "sentiment")):
+    pd.DataFrame(rows, columns=list(columns)).to_csv(path, index=False)
+    return path
+
+
+def labelled(count, topics=("Gold", "Oil"), name="own"):
+    return [
+        (text, topics[i % len(topics)], SENTIMENTS[i % 3])
+        for i, text in enumerate(sentences(name, count))
+    ]
+
+
+def recipe(*paths, **keys):
+    return Recipe(data=[{"path": str(path)} for path in paths], **keys)
+
+
+def forms(examples):
+    return {normal_form(example.text) for example in examples}
+
+
+def every_split(splits):
+    return [forms(splits.train), forms(splits.development), *map(forms, splits.tests.values())]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return table(tmp_path / "own.csv", labelled(120))
+
+
+def test_a_file_gets_test_and_development_rows_of_its_own(file):
+    rows = gather(recipe(file, test_share=0.2, development_share=0.2))
+
+    train, development, test = every_split(rows.splits)
+    assert len(train | development | test) == 120
+    assert 12 <= len(test) <= 36
+    assert 8 <= len(development) <= 32
+    assert rows.labels == Labels(("Gold", "Oil"))
+    assert (rows.unlabelled, rows.corrections, rows.notes) == ([], 0, ())
+
+
+def test_the_same_rows_are_split_the_same_way_whatever_comes_beside_them(tmp_path, file):
+    more = table(tmp_path / "more.csv", labelled(60, name="other"))
+
+    one, two = gather(recipe(file)), gather(recipe(more, file))
+
+    assert forms(one.splits.tests[OWN_TEST]) <= forms(two.splits.tests[OWN_TEST])
+    assert forms(one.splits.train) <= forms(two.splits.train)
+
+
+texts = st.sampled_from([f"Text {i}" for i in range(40)] + [f" TEXT {i} https://t.co/x" for i in
+                                                          range(40)])  # fmt: skip
+ANCHOR = next((t, "Oil", "neg") for t in sentences("anchor", 999) if share_of(t) < 0.05)
+drawn_rows = st.lists(
+    st.tuples(texts, st.sampled_from(["Oil", ""]), st.sampled_from([*SENTIMENTS, ""])),
+    min_size=15,
+    max_size=60,
+)
+
+
+@given(drawn_rows, drawn_rows, st.floats(0.05, 0.45), st.integers(1, 50))
+@settings(max_examples=30, deadline=None)
+def test_no_text_is_in_two_splits(tmp_path_factory, one, two, share, count):
+    folder = tmp_path_factory.mktemp("rows")
+    paths = [table(folder / f"{i}.csv", [*rows, ANCHOR]) for i, rows in enumerate((one, two))]
+    corrections = [Correction(text, "Oil", "negative") for text, *_ in one[:9]]
+
+    splits = gather(recipe(*paths, test_share=share, rows=count), corrections=corrections).splits
+
+    found = every_split(splits)
+    for index, here in enumerate(found):
+        assert not any(here & other for other in found[:index])
+    assert not found[0] & splits.held_out
+    assert set.union(*found[1:]) == splits.held_out
+
+
+def test_labels_of_one_text_in_two_files_are_joined_in_every_split(tmp_path):
+    rows = labelled(100)
+    topics = table(tmp_path / "topics.csv", [r[:2] for r in rows], ("text", "topic"))
+    moods = table(tmp_path / "moods.csv", [r[::2] for r in rows], ("text", "sentiment"))
+
+    splits = gather(recipe(topics, moods)).splits
+
+    every = [*splits.train, *splits.development, *splits.tests[OWN_TEST]]
+    assert len(every) == 100
+    assert all(NONE not in (e.topic, e.sentiment) for e in every)
+
+
+def test_files_of_different_topics_are_told(tmp_path, file):
+    other = table(tmp_path / "other.csv", labelled(30, ("Wheat", "Oil")))
+
+    with pytest.raises(DatasetError, match=r"own\.csv and .*other\.csv hold different topics"):
+        gather(recipe(file, other))
+
+
+def test_a_file_without_topics_goes_with_any(tmp_path, file):
+    moods = table(tmp_path / "moods.csv", [(t, "pos") for t in sentences("mood", 20)],
+                  ("text", "sentiment"))  # fmt: skip
+
+    assert gather(recipe(moods, file)).labels.topics == ("Gold", "Oil")
+    only = table(tmp_path / "only.csv", [(t, "pos") for t in sentences("mood", 40)],
+                 ("text", "sentiment"))  # fmt: skip
+    assert gather(recipe(only)).labels.topics == TOPICS
+
+
+def test_topics_that_the_weights_to_go_on_from_do_not_know_are_told(file):
+    known = Labels(("Oil", "Gold", "Tin"))
+
+    assert gather(recipe(file), known).labels == known
+    with pytest.raises(DatasetError, match="unknown topic 'Gold'"):
+        gather(recipe(file), Labels(("Oil",)))
+
+
+def test_what_was_left_out_is_told_by_file(tmp_path):
+    path = table(tmp_path / "gaps.csv", [*labelled(50), ("", "Oil", "pos"), ("b", "", "")])
+
+    assert gather(recipe(path)).notes == (
+        f"{path}: rows left out: 1 without text, 1 without label",
+    )
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [([], "no rows to train on"), (["absent.csv"], r"no labelled file absent\.csv")],
+)
+def test_without_data_there_is_nothing_to_gather(paths, says):
+    with pytest.raises(DatasetError, match=says):
+        gather(recipe(*paths))
+
+
+def test_rows_too_few_to_test_on_are_told(tmp_path):
+    path = table(tmp_path / "few.csv", labelled(2))
+
+    with pytest.raises(DatasetError, match="2 rows are too few to keep test rows of them"):
+        gather(recipe(path, test_share=0.01))
+
+
+def test_a_try_takes_some_rows_of_a_file_in_order_of_all_classes(tmp_path):
+    path = table(tmp_path / "ordered.csv", sorted(labelled(200), key=lambda row: row[1:]))
+
+    whole, some = gather(recipe(path)), gather(recipe(path, rows=30))
+
+    assert len(some.splits.train) == 30
+    assert {e.topic for e in some.splits.train} == {0, 1}
+    assert {e.sentiment for e in some.splits.train} == {0, 1, 2}
+    assert some.splits.tests == whole.splits.tests
+    assert some.splits.development == whole.splits.development
+
+
+def test_a_correction_wins_over_the_label_that_it_corrects(file):
+    before = gather(recipe(file)).splits
+    wrong = next(e for e in before.train if (e.topic, e.sentiment) != (0, POSITIVE))
+
+    rows = gather(recipe(file), corrections=[Correction(wrong.text.upper(), "Gold", "positive")])
+
+    same = [e for e in rows.splits.train if normal_form(e.text) == normal_form(wrong.text)]
+    assert same == [Example(wrong.text.upper(), 0, POSITIVE)] * CORRECTION_WEIGHT
+    assert rows.corrections == 1
+    assert forms(rows.splits.train) == forms(before.train)
+
+
+def test_a_correction_of_one_label_leaves_the_other(file):
+    wrong = gather(recipe(file)).splits.train[0]
+
+    rows = gather(recipe(file), corrections=[Correction(wrong.text, sentiment="positive")])
+
+    assert Example(wrong.text, wrong.topic, POSITIVE) in rows.splits.train
+
+
+def test_the_latest_correction_of_a_text_counts(file):
+    corrections = [
+        Correction("A new text", "Oil", "negative"),
+        Correction("a NEW text", None, "positive"),
+        Correction("Another", "Gold"),
+    ]
+
+    rows = gather(recipe(file), corrections=corrections)
+
+    assert rows.corrections == 2
+    assert rows.splits.train.count(Example("a NEW text", 1, POSITIVE)) == CORRECTION_WEIGHT
+    assert rows.splits.train.count(Example("Another", 0, NONE)) == CORRECTION_WEIGHT
+
+
+def test_a_correction_of_a_test_or_development_text_is_not_trained_on(file):
+    splits = gather(recipe(file)).splits
+    held_out = [*splits.development, *splits.tests[OWN_TEST]]
+
+    rows = gather(
+        recipe(file),
+        corrections=[Correction(f"{e.text} https://t.co/x", "Oil", "neutral") for e in held_out],
+    )
+
+    assert rows.corrections == 0
+    assert rows.splits == splits
+
+
+@pytest.mark.parametrize("text", ["", "https://t.co/x"])
+def test_a_correction_without_text_is_passed_over(file, text):
+    assert gather(recipe(file), corrections=[Correction(text, "Oil")]).corrections == 0
+
+
+def test_a_try_keeps_every_correction(file):
+    rows = gather(recipe(file, rows=5), corrections=[Correction("A new text", "Oil")])
+
+    assert len(rows.splits.train) == 5 + CORRECTION_WEIGHT
+
+
+def test_a_correction_by_a_topic_that_is_not_known_is_told(file):
+    with pytest.raises(DatasetError, match="a correction names the topic 'Tin'"):
+        gather(recipe(file), corrections=[Correction("A text", "Tin")])
+
+
+@pytest.fixture
+def public(tmp_path):
+    return PublicSets(tmp_path / "public")
+
+
+def test_the_public_sets_come_with_their_own_tests_and_unlabelled_texts(public):
+    rows = gather(recipe(public.write()))
+
+    assert rows.splits == public.splits()
+    assert rows.unlabelled == public.corpus()
+    assert rows.labels == Labels()
+
+
+def test_the_public_sets_and_a_file_are_one_split_without_leaks(public, tmp_path):
+    mine = [(text, TOPICS[i % 3], SENTIMENTS[i % 3]) for i, text in enumerate(
+        [*sentences("own", 80), *sentences("topic", 60), *sentences("validation", 20),
+         *sentences("held out", 20), *sentences("retail", 30)]
+    )]  # fmt: skip
+    file = table(tmp_path / "mine.csv", mine)
+
+    splits = gather(recipe(public.write(), file)).splits
+
+    train, development = forms(splits.train), forms(splits.development)
+    tests = set.union(*map(forms, splits.tests.values()))
+    assert not train & development
+    assert not (train | development) & tests
+    assert tests | development <= splits.held_out
+    assert not train & splits.held_out
+    assert set(public.splits().tests) | {OWN_TEST} == set(splits.tests)
+    assert forms(Example(text) for text in sentences("own", 80)) <= train | development | tests
+
+
+def test_the_published_split_stays_as_it_was_published_beside_a_file(public, tmp_path):
+    repeated = "A text that is tested and trained on"
+    public.topic_train.append((repeated, 3))
+    public.topic_test.append((repeated, 3))
+    public.topic_repeats = [20]
+    file = table(tmp_path / "mine.csv", [(t, TOPICS[0], "pos") for t in sentences("own", 60)])
+
+    alone = gather(recipe(public.write()), published=True).splits
+    beside = gather(recipe(public.write(), file), published=True).splits
+
+    assert normal_form(repeated) in forms(alone.train)
+    assert forms(alone.train) <= forms(beside.train)
+    assert "topic, published validation" in beside.tests
+
+
+def test_two_folders_of_the_public_sets_are_told(public, tmp_path):
+    public.write()
+    other = PublicSets(tmp_path / "again").write()
+
+    with pytest.raises(DatasetError, match="name one folder of the public sets"):
+        gather(recipe(public.path, other))
+
+
+def test_a_file_beside_the_public_sets_must_know_their_topics(public, tmp_path):
+    file = table(tmp_path / "mine.csv", labelled(30, ("Oil", "Gold")))
+
+    with pytest.raises(DatasetError, match="unknown topic 'Oil'"):
+        gather(recipe(public.write(), file))
