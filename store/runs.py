@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ingest.batch import Checkpoint, Committed, Partition
 from store.errors import RunConflictError, UnknownRunError
-from store.schema import checkpoints, counters, runs
+from store.schema import checkpoints, counters, documents, runs
 
 LIVE = "live"
 
@@ -72,6 +72,12 @@ def read_counters(connection: Connection, run_id: int) -> Committed:
     columns = (counters.c.documents, counters.c.repeats, counters.c.dead_letters)
     row = connection.execute(select(*columns).where(counters.c.run_id == run_id)).one_or_none()
     return Committed() if row is None else Committed(*row)
+
+
+def read_versions(connection: Connection, run_id: int) -> list[str]:
+    """The versions of the weights that scored the run's documents."""
+    found = select(documents.c.model).where(documents.c.run_id == run_id).distinct()
+    return sorted(connection.scalars(found))
 
 
 def read_checkpoints(connection: Connection, run_id: int) -> dict[Partition, Checkpoint]:

@@ -22,7 +22,7 @@ from ingest.files import FeedFile
 from store.alertlog import EventRow
 from store.database import Database
 from store.outbox import count_by_status
-from store.runs import LIVE
+from store.runs import LIVE, Run, read_versions
 from tapewatch import console
 from tapewatch.commands.options import Device, Json, RulesFile
 from tapewatch.database import open_database
@@ -117,6 +117,7 @@ def replay_into(  # noqa: PLR0913 - a replay is made of these
     with console.progress_bar() as progress:
         task = progress.add_task("Loading the model", total=1.0, detail="")
         engine = open_engine(settings, device)
+        _tell_other_weights(database, run, engine.version)
         progress.update(task, description=f"Replaying {feed.name}")
 
         def on_event(event: EventRow) -> None:
@@ -135,6 +136,17 @@ def replay_into(  # noqa: PLR0913 - a replay is made of these
             waiting = count_by_status(connection).get("pending", 0)
         console.messages.print(f"{waiting} notifications wait for `tapewatch alerter` to send them")
     return report
+
+
+def _tell_other_weights(database: Database, run: Run, version: str) -> None:
+    """A run that was begun with other weights goes on, but not without a word."""
+    with database.transaction() as connection:
+        others = [known for known in read_versions(connection, run.id) if known != version]
+    if others:
+        console.messages.print(
+            f"{run.name} has documents scored by {', '.join(others)}; what is new is scored by "
+            f"{version}: --fresh begins again, `tapewatch rescore` scores the old ones anew"
+        )
 
 
 def show(report: ReplayReport, *, as_json: bool) -> None:

@@ -143,3 +143,16 @@ def test_the_buckets_have_the_own_topics(rows):
 
 def test_the_store_knows_the_names_behind_the_probabilities(rows):
     assert rows("select topics, sentiments from models") == [(list(TOPIC_WORDS), list(SENTIMENTS))]
+
+
+def test_other_weights_do_not_go_on_with_a_run_in_silence(settings, report, tmp_path):
+    feed = write(tmp_path / "garden.jsonl", list(hour()))
+    same = tapewatch("replay", feed, "--json", **settings)
+    other = write_weights(tmp_path / "other", TOPIC_WORDS, {"negative": "soars"}, seed=2)
+
+    done = tapewatch("replay", feed, "--json", **{**settings, "weights": other})
+
+    assert "is scored by" not in same.stderr
+    assert "garden has documents scored by gpt2-" in done.stderr
+    assert "--fresh begins again" in done.stderr
+    assert last_json(done)["documents"] == report["documents"]

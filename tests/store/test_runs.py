@@ -169,6 +169,14 @@ def test_the_counters_are_those_of_the_run(connection):
     assert runs.read_counters(connection, other.id + 1) == Committed()
 
 
+def test_the_versions_that_scored_a_run_are_those_of_its_documents(connection):
+    filled, empty = (runs.open_run(connection, name) for name in ("filled", "empty"))
+    fill(connection, filled)
+
+    assert runs.read_versions(connection, filled.id) == ["n"]
+    assert runs.read_versions(connection, empty.id) == []
+
+
 def test_partitions_are_registered_at_their_beginning_and_only_once(connection):
     run = runs.open_run(connection, "live")
     fill(connection, run)
