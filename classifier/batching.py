@@ -9,7 +9,7 @@ are: this is what makes scores independent of the batch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LENGTH_BUCKETS = (16, 32, 64, 128, 256, 512, 1024)
+LENGTH_BUCKETS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Padded lengths, in tokens."""
 
 

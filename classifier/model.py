@@ -30,6 +30,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from classifier.errors import ClassifierError
 from classifier.labels import Labels
+from classifier.last_token import last_hidden
 from classifier.tokenizer import without_links
 
 HEADS_FILE = "heads.safetensors"
@@ -80,6 +81,8 @@ class TwoHeadedModel(nn.Module):
             hidden = self.trunk(input_ids=input_ids, attention_mask=mask).last_hidden_state
             total: Tensor = (hidden * mask[..., None]).sum(dim=1)
             return total / lengths[:, None]
+        if isinstance(self.trunk, OpenAIGPTModel):
+            return last_hidden(self.trunk, input_ids, lengths)
         hidden = self.trunk(input_ids=input_ids, use_cache=False).last_hidden_state  # (B, T, D)
         rows = torch.arange(input_ids.shape[0], device=input_ids.device)
         return hidden[rows, lengths - 1]  # type: ignore[no-any-return]

@@ -30,8 +30,8 @@ def _about(card: Card) -> str:
     context = f", context {card['context']}" if card["context"] else ""
     article = "An" if card["architecture"][0] in "AEIO" else "A"
     return (
-        f"{article} {card['architecture']} with a topic head and a sentiment head on the last token: "
-        f"{card['parameters'] / 1e6:.1f} million parameters, {card['layers']} layers, "
+        f"{article} {card['architecture']} with a topic head and a sentiment head on the last "
+        f"token: {card['parameters'] / 1e6:.1f} million parameters, {card['layers']} layers, "
         f"{card['width']} wide, {card['vocabulary']:,} tokens{context}. {card['summary']}"
     ).strip()
 

@@ -5,7 +5,9 @@ import json
 import pytest
 from support.commands import last_json, tapewatch
 
+from classifier.evaluation.card import read_card
 from classifier.labels import SENTIMENTS, TOPICS
+from tapewatch.champion import SHIPPED
 
 pytestmark = pytest.mark.acceptance
 
@@ -20,7 +22,7 @@ def test_one_text_has_every_probability_by_name():
     assert sum(said["topic_probabilities"].values()) == pytest.approx(1, abs=0.002)
     of_sentiment = said["sentiment_probabilities"]
     assert said["score"] == pytest.approx(of_sentiment["positive"] - of_sentiment["negative"])
-    assert said["model"].startswith("gpt2-")
+    assert said["model"] == read_card(SHIPPED)["version"]
     assert not said["truncated"]
 
 

@@ -9,7 +9,7 @@ LONGEST = LENGTH_BUCKETS[-1]
 
 @pytest.mark.parametrize(
     ("length", "bucket"),
-    [(1, 16), (15, 16), (16, 16), (17, 32), (32, 32), (33, 64), (512, 512), (513, LONGEST)],
+    [(1, 16), (15, 16), (16, 16), (17, 24), (32, 32), (33, 48), (768, 768), (769, LONGEST)],
 )
 def test_a_text_is_padded_to_the_shortest_bucket_that_holds_it(length, bucket):
     assert bucket_of(length) == bucket
@@ -33,7 +33,7 @@ def test_a_text_beyond_the_largest_bucket_is_refused(length):
         (
             [40, 3, 17, 4],
             64,
-            [MicroBatch((1, 3), 16, 4), MicroBatch((2,), 32, 2), MicroBatch((0,), 64, 1)],
+            [MicroBatch((1, 3), 16, 4), MicroBatch((2,), 24, 2), MicroBatch((0,), 48, 1)],
         ),
         ([3, 3], 31, [MicroBatch((0,), 16, 1), MicroBatch((1,), 16, 1)]),
         ([3, 3], 32, [MicroBatch((0, 1), 16, 2)]),
