@@ -27,7 +27,6 @@ from classifier.training.augmentation import augment
 from classifier.training.trainer import SoftLabels
 from classifier.training.writing import write_sentences
 
-_PORTION = 2048
 _FLOOR = 1e-6
 
 

@@ -246,7 +246,8 @@ def _start(made: Mapping[str, Any]) -> str:
     if made.get("blocks_from") is not None:
         encoder = Path(made["blocks_from"]).name
         then = f", {trained}" if made["epochs"] else ""
-        return f"Its trunk started from the first {made['layers']} blocks of {encoder}{then}."
+        first = "block" if made["layers"] == 1 else f"{made['layers']} blocks"
+        return f"Its trunk started from the first {first} of {encoder}{then}."
     start = "from scratch" if made.get("base") is None else f"on top of {made['base']}"
     return f"Its trunk was {trained} {start}."
 

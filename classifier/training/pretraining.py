@@ -74,7 +74,8 @@ class PretrainingSettings:
             raise RecipeError(f"{' and '.join(starts)} exclude each other: give one")
         if not self.epochs and not starts:
             raise RecipeError("without epochs a base from scratch knows nothing: give some")
-        if self.base is None and self.width % self.heads:
+        shaped = self.base is None and self.blocks_from is None
+        if shaped and self.width % self.heads:
             raise RecipeError(
                 f"a width of {self.width} cannot be shared out among {self.heads} heads: give a "
                 "multiple"

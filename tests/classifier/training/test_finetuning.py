@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from support import watching
 from support.tiny_bases import KINDS, write_base
-from transformers import EvalPrediction, TrainerCallback, TrainingArguments
+from support.watching import StoppedError
+from transformers import EvalPrediction, TrainingArguments
 
 from classifier.data.datasets import DatasetError, Example
 from classifier.engine import Engine
@@ -49,30 +51,20 @@ def base(tmp_path_factory):
     return write_base(tmp_path_factory.mktemp("base") / "gpt2", "gpt2", TEXTS, width=32)
 
 
-class Watch(TrainerCallback):
-    """Everything that can be seen of a training; ends it after a step if told to."""
+class Watch(watching.Watch):
+    """Rates, metrics and weights too."""
 
     def __init__(self, fail_after=None):
-        self.fail_after = fail_after
-        self.steps, self.rates, self.losses = [], [], []
-        self.metrics, self.weights = [], []
+        super().__init__(fail_after)
+        self.rates, self.metrics, self.weights = [], [], []
 
     def on_step_end(self, args, state, control, optimizer=None, **_):
-        self.steps.append(state.global_step)
         self.rates.append(optimizer.param_groups[0]["lr"])
-        if state.global_step == self.fail_after:
-            raise StoppedError
+        super().on_step_end(args, state, control)
 
     def on_evaluate(self, args, state, control, metrics=None, model=None, **_):
         self.metrics.append(metrics)
         self.weights.append({n: value.clone() for n, value in model.state_dict().items()})
-
-    def on_log(self, args, state, control, logs=None, **_):
-        self.losses += [value for name, value in logs.items() if "loss" in name]
-
-
-class StoppedError(Exception):
-    """What a kill looks like from within."""
 
 
 def tune(base, output, recipe=QUICK, train=TRAIN, development=DEVELOPMENT, watch=None, **options):

@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 from support.tiny_bases import CAUSAL, write_base
+from support.watching import StoppedError, Watch
 from transformers import AutoModelForCausalLM, TrainerCallback
 
 from classifier.data.datasets import DatasetError
@@ -28,31 +29,11 @@ SHAPE = {
 }  # fmt: skip
 
 
-class Watch(TrainerCallback):
-    """The losses and steps of a run; ends it after a step if told to."""
-
-    def __init__(self, fail_after=None):
-        self.fail_after = fail_after
-        self.steps, self.losses = [], []
-
-    def on_step_end(self, args, state, control, **_):
-        self.steps.append(state.global_step)
-        if state.global_step == self.fail_after:
-            raise StoppedError
-
-    def on_log(self, args, state, control, logs=None, **_):
-        self.losses += [value for name, value in logs.items() if "loss" in name]
-
-
 class SaveOften(TrainerCallback):
     """Saves a state every five steps, as a long run does every five hundred."""
 
     def on_step_end(self, args, state, control, **_):
         control.should_save = state.global_step % 5 == 0
-
-
-class StoppedError(Exception):
-    """What a kill looks like from within."""
 
 
 @pytest.fixture(scope="module")
