@@ -181,6 +181,11 @@ def _read(  # noqa: PLR0913 - where rows may come from
         read = read_file(train, columns, labels)
         _tell_left_out(train, read.left_out)
         learned = without_leaks(read.examples, tests)
+        if not learned:
+            raise DatasetError(
+                f"{train.name}: no row is left to learn from, since all repeat rows to judge: give "
+                "the baselines rows of their own with --train"
+            )
         if len(learned) < len(read.examples):
             repeated = len(read.examples) - len(learned)
             console.messages.print(

@@ -182,6 +182,11 @@ def test_rows_to_judge_are_not_learned_from(run, judged, tmp_path):
     assert "rows repeat rows to judge; not used" in done.stderr
 
 
+def test_a_baseline_is_not_left_without_rows_in_silence(run, judged):
+    with pytest.raises(DatasetError, match=r"no row is left to learn from.*--train"):
+        run("--input", judged, "--train", judged, "--baseline", "majority")
+
+
 def test_pictures_are_drawn_of_every_classifier(run, judged, learned, tmp_path):
     run("--input", judged, "--train", learned, "--baseline", "majority", "--plots", "pictures")
 
