@@ -206,7 +206,7 @@ class _PromptedHead:
     def _forward(self, rows: Sequence[Tokens], cache: DynamicCache) -> Tensor:
         """Log-probabilities (B, T, V) of the token after each of ``rows`` (B, T)."""
         ids = torch.tensor(rows, device=self._model.device)
-        logits = self._model(input_ids=ids, past_key_values=cache, use_cache=True).logits
+        logits = self._model(input_ids=ids, cache=cache, use_cache=True).logits
         return torch.log_softmax(logits.float(), dim=-1)
 
 
