@@ -32,6 +32,9 @@ TOPICS = (
 )
 
 
+UNSORTED = "Unsorted"
+"""The only topic of a model that was never told any."""
+
 UNLABELLED = -100
 """The class index that the loss ignores: a document that carries no label for that head."""
 

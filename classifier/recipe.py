@@ -6,14 +6,24 @@ are told by name before anything is loaded. Knows no torch.
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from classifier.errors import ClassifierError
 
 SHIPPED = "shipped"
 CHAMPION = "champion"
+
+
+Kind = TypeVar("Kind", bound="Recipe")
 
 
 class RecipeError(ClassifierError, ValueError):
@@ -91,10 +101,41 @@ class Recipe(_Table):
     seed: int = Field(7, description="seed of every random draw")
 
 
+def _as_names(given: object) -> object:
+    return tuple(filter(None, given.split("+"))) if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
+"""Names of sets or files; on the command line with a plus between them."""
+
+
+class Teacher(_Table):
+    """Weights that teach: everything, or what they know better than the others."""
+
+    weights: Path = Field(description="folder of weights, or shipped")
+    of: Names = Field(
+        (), description="sets that it alone is asked about, by name; none: all that is left"
+    )
+
+
+def _as_table(given: object) -> object:
+    return {"weights": given} if isinstance(given, str | Path) else given
+
+
 class DistilRecipe(Recipe):
     """A distillation: a fine-tune whose rows are also labelled by teachers."""
 
-    teachers: tuple[Path, ...] = Field(min_length=1, description="folders of weights that teach")
+    teachers: tuple[Annotated[Teacher, BeforeValidator(_as_table)], ...] = Field(
+        min_length=1, description="who teaches: folders of weights, or tables of them"
+    )
+
+    @field_validator("teachers")
+    @classmethod
+    def _some_teach_everything(cls, teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
+        if all(teacher.of for teacher in teachers):
+            raise ValueError("each teaches some sets only: name one without `of` for all the rest")
+        return teachers
+
     trunk_dropout: float | None = Field(
         0.0, ge=0, lt=1, description="dropout inside the student; unset: as the base has it"
     )
@@ -105,6 +146,9 @@ class DistilRecipe(Recipe):
         None, ge=0, description="unlabelled texts drawn from those there are; unset: all"
     )
     augmented: int = Field(80_000, ge=0, description="made texts beside those there are")
+    made_from: Names = Field(
+        (), description="sets whose rows texts are made from, by name; none: all"
+    )
     written: int = Field(
         20_000, ge=0, description="invented sentences of company news beside those there are"
     )
@@ -117,7 +161,7 @@ class DistilRecipe(Recipe):
     )
 
 
-def read_recipe(kind: type[Recipe], path: Path | None, given: dict[str, Any]) -> Recipe:
+def read_recipe(kind: type[Kind], path: Path | None, given: dict[str, Any]) -> Kind:
     """The recipe of that file, with the keys that are ``given`` (not None) in their place.
 
     Raises RecipeError.

@@ -9,7 +9,7 @@ tokenizers.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from classifier.errors import ClassifierError
 from classifier.labels import UNLABELLED, Labels
@@ -25,11 +25,16 @@ class DatasetError(ClassifierError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled text; a label that is missing is ``UNLABELLED``."""
+    """One labelled text; a label that is missing is ``UNLABELLED``.
+
+    ``source`` names the set or file that it came from, or that it was made out of; it is empty
+    where several hold the text.
+    """
 
     text: str
     topic: int = UNLABELLED
     sentiment: int = UNLABELLED
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ def distinct(examples: Iterable[Example], excluded: set[str]) -> list[Example]:
             group[0].text,
             _agreed(example.topic for example in group),
             _agreed(example.sentiment for example in group),
+            group[0].source if len({example.source for example in group}) == 1 else "",
         )
         for group in same.values()
     )

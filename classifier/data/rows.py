@@ -6,7 +6,7 @@ Knows no models.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from classifier.data.datasets import (
@@ -19,7 +19,13 @@ from classifier.data.datasets import (
     normal_form,
     share_of,
 )
-from classifier.data.public import MARKER, load_corpus, load_splits
+from classifier.data.public import (
+    has_topics,
+    is_folder,
+    is_public,
+    load_corpus,
+    named_splits,
+)
 from classifier.data.sources import Columns, Labelled, read_file, read_hub
 from classifier.labels import SENTIMENTS, UNLABELLED, Labels
 from classifier.recipe import DataSource, Recipe
@@ -43,7 +49,7 @@ class Rows:
 
     splits: Splits
     labels: Labels
-    unlabelled: list[str] = field(default_factory=list)
+    unlabelled: list[Example] = field(default_factory=list)
     corrections: int = 0
     notes: tuple[str, ...] = ()
 
@@ -53,32 +59,40 @@ def gather(
     known: Labels | None = None,
     corrections: Sequence[Correction] = (),
     *,
+    otherwise: Labels | None = None,
     published: bool = False,
 ) -> Rows:
     """Read and split what the recipe names. Raises DatasetError.
 
     ``known`` are the labels of weights to go on from: other topics are then an error.
+    ``otherwise`` are the labels where no row has a topic; by default the public topics.
     """
-    folders = [Path(s.path) for s in recipe.data if _is_public(s)]
-    files = [source for source in recipe.data if not _is_public(source)]
+    public = [source for source in recipe.data if is_public(Path(source.path))]
+    files = [source for source in recipe.data if source not in public]
     if not recipe.data:
         raise DatasetError("no rows to train on: name some with --data")
-    if folders and known is None:
-        known = Labels()
+    if any(has_topics(Path(source.path)) for source in public):
+        known = known or Labels()
+        if known.topics != Labels().topics:
+            raise DatasetError(
+                "the base has topics of its own, which the public sets do not know: name files "
+                "with its topics, or those of the public sets that have sentiments only"
+            )
     read = [_read(source, known) for source in files]
-    labels = _one_label_set(read, known, files)
+    labels = _one_label_set(read, known, files, otherwise)
     rows = [example for labelled in read for example in labelled.examples]
-    splits = _split(recipe, folders, rows, published=published)
+    splits = _split(recipe, public, rows, published=published)
     if recipe.rows is not None:
-        splits = Splits(draw(splits.train, recipe.rows), *_rest(splits))
+        splits = replace(splits, train=draw(splits.train, recipe.rows))
     corrected = [_example(correction, labels) for correction in corrections]
     splits, used = _with_corrections(splits, corrected)
-    unlabelled = [text for folder in folders for text in load_corpus(folder)]
+    whole = [Path(source.path) for source in public if is_folder(Path(source.path))]
+    unlabelled = [
+        replace(e, topic=UNLABELLED, sentiment=UNLABELLED)
+        for path in whole
+        for e in load_corpus(path)
+    ]
     return Rows(splits, labels, unlabelled, used, tuple(_notes(files, read)))
-
-
-def _is_public(source: DataSource) -> bool:
-    return (Path(source.path) / MARKER).is_dir()
 
 
 def _read(source: DataSource, labels: Labels | None) -> Labelled:
@@ -90,9 +104,12 @@ def _read(source: DataSource, labels: Labels | None) -> Labelled:
 
 
 def _one_label_set(
-    read: Sequence[Labelled], known: Labels | None, files: Sequence[DataSource]
+    read: Sequence[Labelled],
+    known: Labels | None,
+    files: Sequence[DataSource],
+    otherwise: Labels | None,
 ) -> Labels:
-    """The label set of all sources; without a known one, the union of what the files hold."""
+    """The label set of all sources: the known one, or what the files hold."""
     if known is not None:
         return known
     named = {
@@ -105,21 +122,24 @@ def _one_label_set(
             f"{' and '.join(source.path for source in files)} hold different topics: put them "
             "into one file, so that one label set is learned"
         )
-    return Labels(topics=named.pop()) if named else Labels()
+    return Labels(topics=named.pop()) if named else otherwise or Labels()
 
 
 def _split(
-    recipe: Recipe, folders: Sequence[Path], rows: list[Example], *, published: bool
+    recipe: Recipe, sources: Sequence[DataSource], rows: list[Example], *, published: bool
 ) -> Splits:
     own_test = [e for e in distinct(rows, set()) if share_of(e.text) < recipe.test_share]
     tests = {"a fixed share of the labelled rows": own_test} if own_test else {}
-    if not folders:
+    if not sources:
         if not tests:
             raise DatasetError(f"{len(rows)} rows are too few to keep test rows of them")
         return make_splits(rows, tests, recipe.development_share)
-    if len(folders) > 1:
-        raise DatasetError("name one folder of the public sets, not several")
-    public = load_splits(folders[0], published=published)
+    public = named_splits([Path(source.path) for source in sources], published=published)
+    if not (tests or public.tests):
+        raise DatasetError(
+            f"{' and '.join(source.path for source in sources)} hold no test rows: name another "
+            "set beside"
+        )
     if not rows:
         return public
     tests = {**public.tests, **tests}
@@ -151,7 +171,7 @@ def _with_corrections(splits: Splits, corrected: Iterable[Example]) -> tuple[Spl
             replaced[form] = _filled(replaced[form], row)
     fresh = list(replaced.values())
     train = [*_apart(splits.train, replaced), *fresh * CORRECTION_WEIGHT]
-    return Splits(train, *_rest(splits)), len(fresh)
+    return replace(splits, train=train), len(fresh)
 
 
 def _example(correction: Correction, labels: Labels) -> Example:
@@ -178,10 +198,6 @@ def _filled(correction: Example, known: Example) -> Example:
 def _apart(rows: Iterable[Example], forms: Iterable[str]) -> list[Example]:
     dropped = set(forms)
     return [row for row in rows if normal_form(row.text) not in dropped]
-
-
-def _rest(splits: Splits) -> tuple[list[Example], dict[str, list[Example]], frozenset[str]]:
-    return splits.development, splits.tests, splits.held_out
 
 
 def _notes(files: Sequence[DataSource], read: Sequence[Labelled]) -> Iterable[str]:

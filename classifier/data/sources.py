@@ -108,6 +108,7 @@ def read_frame(
             text,
             _topic(topic, labels, f"{origin}, row {number}"),
             _sentiment(sentiment, f"{origin}, row {number}"),
+            Path(origin).name,
         )
         if not text:
             left_out["without text"] += 1

@@ -38,7 +38,7 @@ Scores = Mapping[str, Sequence[Score]]
 
 
 @dataclass(frozen=True, slots=True)
-class Teacher:
+class MeasuredTeacher:
     """A model that the weights were distilled from, and how it does on the same test sets."""
 
     name: str
@@ -69,7 +69,7 @@ class CardFacts:
     """The same test sets before fine-tuning."""
     before_is: str = "a linear probe on the base, before fine-tuning"
     """What was measured as ``before``."""
-    teachers: Sequence[Teacher] = ()
+    teachers: Sequence[MeasuredTeacher] = ()
     calibrations: Sequence[Calibration] = ()
     """Each head's temperature, and its reliability on test rows before and after."""
     shown: Mapping[str, str] = field(default_factory=dict)

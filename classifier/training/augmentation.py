@@ -10,27 +10,28 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from classifier.data.datasets import normal_form
+from classifier.data.datasets import Example, normal_form
 
 _NAME = re.compile(r"\$[A-Za-z]{1,6}\b|(?<=\s)[A-Z][\w&.-]+(?:\s[A-Z][\w&.-]+)*")
 _LEAST_WORDS = 3
 
 
 def augment(
-    texts: Sequence[str], count: int, generator: random.Random, excluded: Iterable[str] = ()
-) -> list[str]:
-    """Up to ``count`` new texts; none has a normal form of ``texts`` or of ``excluded``."""
-    seen = {*excluded, *map(normal_form, texts)}
-    made: list[str] = []
+    rows: Sequence[Example], count: int, generator: random.Random, excluded: Iterable[str] = ()
+) -> list[Example]:
+    """Up to ``count`` new texts, unlabelled; none has a normal form of ``rows`` or ``excluded``."""
+    seen = {*excluded, *(normal_form(row.text) for row in rows)}
+    made: list[Example] = []
     for _ in range(4 * count):
         if len(made) == count:
             break
         way = generator.choice(_WAYS)
-        text = way(generator.choice(texts), generator.choice(texts), generator)
+        row, other = generator.choice(rows), generator.choice(rows)
+        text = way(row.text, other.text, generator)
         form = normal_form(text)
         if len(form.split()) >= _LEAST_WORDS and form not in seen:
             seen.add(form)
-            made.append(text)
+            made.append(Example(text, source=row.source))
     return made
 
 

@@ -4,10 +4,9 @@ The one place where the parts of training meet. It tells each stage and step to 
 it prints nothing and knows no command line.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,22 @@ from classifier.data.datasets import DatasetError, Example, check_trainable
 from classifier.data.rows import Rows
 from classifier.engine import Engine
 from classifier.evaluation.calibration import Calibration, calibrate, fit_temperature
-from classifier.evaluation.card import CARD_FILE, CardFacts, Scores, Teacher, read_card, write_card
+from classifier.evaluation.card import CardFacts, MeasuredTeacher, Scores, write_card
 from classifier.evaluation.scores import evaluate
+from classifier.labels import UNLABELLED, Labels
 from classifier.model import TwoHeadedModel, open_base, save_weights
-from classifier.recipe import DistilRecipe, Recipe
-from classifier.training.distillation import ask_teachers, gather_texts
+from classifier.recipe import DistilRecipe, Recipe, Teacher
+from classifier.training import provenance
+from classifier.training.distillation import as_logarithms, ask_teachers, gather_texts
 from classifier.training.finetuning import finetune, training_context
-from classifier.training.pretraining import BASE_RECORD
-from classifier.training.probe import fit_heads
+from classifier.training.probe import fit_heads, silence
 from classifier.training.progress import Progress, forget_other_run
-from classifier.training.trainer import LossSettings, SoftLabels
+from classifier.training.trainer import HEADS, LossSettings, SoftLabels
 
 Tell = Callable[[str, int, int, Mapping[str, float]], None]
 """Called with the stage, steps done, steps in all, and the newest figures."""
 
-HEADS = ("topic", "sentiment")
+Tests = Mapping[str, Sequence[Example]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,13 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     tell("linear probe", 0, 1, {})
     fit_heads(model, tokenizer, splits.train, training_context(model, recipe), new)
     tell("linear probe", 1, 1, {})
-    before = _measure_before(model, tokenizer, work, rows, tell)
+    untaught = [head for head in HEADS if all(getattr(e, head) < 0 for e in splits.train)]
+    silence(model, [head for head in untaught if head in new])
+    starting = _save_start(model, tokenizer, work)
+    before = _measure(starting, splits.tests, "measuring the base", tell)
     taught, soft, losses = _teach(recipe, rows, work, tell)
+    if soft is None:
+        soft = _as_before(starting, taught, [head for head in untaught if head not in new])
     finetune(
         model,
         tokenizer,
@@ -91,19 +96,20 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     calibrations = _calibrate(model, tokenizer, work / "uncalibrated", rows, tell)
     save_weights(model, tokenizer, output)
     engine = Engine(output)
-    after = _measure(engine, rows, "measuring", tell)
+    after = _measure(engine, splits.tests, "measuring", tell)
+    taught_by = recipe.teachers if isinstance(recipe, DistilRecipe) else ()
     facts = CardFacts(
         version=engine.version,
         made_on=made_on,
-        commands=[*_commands(base, recipe), *commands],
-        summary=_summary(base, recipe),
+        commands=[*provenance.commands(base, taught_by), *commands],
+        summary=provenance.summary(base, taught_by),
         rows=_counts(rows, taught),
         tests=after,
         settings=recipe.model_dump(mode="json", exclude={"data", "base", "teachers"}),
-        base=_origin(base),
+        base=provenance.origin(base),
         before=before,
         before_is="a linear probe on the base" if new else "the weights that it went on from",
-        teachers=_teachers(recipe, rows, tell),
+        teachers=_measured(taught_by, rows, tell),
         calibrations=calibrations,
         reference=_reference(engine, splits.development),
     )
@@ -112,16 +118,13 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     return Made(engine.version, before, after, calibrations)
 
 
-def _measure_before(
-    model: TwoHeadedModel, tokenizer: PreTrainedTokenizerBase, work: Path, rows: Rows, tell: Tell
-) -> Scores:
+def _save_start(model: TwoHeadedModel, tokenizer: PreTrainedTokenizerBase, work: Path) -> Engine:
     folder = work / "before"
     save_weights(model, tokenizer, folder, torch.float32)
-    return _measure(Engine(folder), rows, "measuring the base", tell)
+    return Engine(folder)
 
 
-def _measure(engine: Engine, rows: Rows, stage: str, tell: Tell) -> Scores:
-    tests = rows.splits.tests
+def _measure(engine: Engine, tests: Tests, stage: str, tell: Tell) -> Scores:
     total, done = sum(map(len, tests.values())), 0
     scores = {}
     for name, examples in tests.items():
@@ -150,6 +153,21 @@ def _teach(
         hard_share=recipe.hard_share, temperature=recipe.temperature, direction=recipe.direction
     )
     return examples, soft, losses
+
+
+def _as_before(
+    starting: Engine, taught: Sequence[Example], heads: Sequence[str]
+) -> SoftLabels | None:
+    """What the weights that it goes on from say with ``heads``, which no row has a label for.
+
+    Learning it beside the new labels keeps the head from forgetting while the trunk moves under
+    it (Li and Hoiem 2016, "Learning without Forgetting").
+    """
+    if not heads:
+        return None
+    said = zip(HEADS, starting.probabilities([row.text for row in taught]), strict=True)
+    soft = {head: as_logarithms(shares) if head in heads else None for head, shares in said}
+    return SoftLabels(soft["topic"], soft["sentiment"])
 
 
 def _calibrate(
@@ -198,15 +216,38 @@ def _reference(engine: Engine, development: Sequence[Example]) -> Mapping[str, A
     return make_reference(topic, sentiment, texts).as_json()
 
 
-def _teachers(recipe: Recipe, rows: Rows, tell: Tell) -> list[Teacher]:
-    if not isinstance(recipe, DistilRecipe):
-        return []
+def _measured(teachers: Sequence[Teacher], rows: Rows, tell: Tell) -> list[MeasuredTeacher]:
     found = []
-    for folder in recipe.teachers:
-        engine = Engine(folder)
-        scores = _measure(engine, rows, f"measuring the teacher {folder.name}", tell)
-        found.append(Teacher(f"{folder.name} ({engine.version})", scores))
+    for teacher in teachers:
+        engine = Engine(teacher.weights)
+        name = teacher.weights.name
+        tests = _tests_of(teacher.of, engine.labels, rows)
+        scores = _measure(engine, tests, f"measuring the teacher {name}", tell)
+        found.append(MeasuredTeacher(f"{name} ({engine.version})", scores))
     return found
+
+
+def _tests_of(sources: Collection[str], known: Labels, rows: Rows) -> Tests:
+    """The test rows of these sources (none: all), with the labels that a teacher shares."""
+
+    def shared(example: Example) -> Example:
+        topics = known.topics == rows.labels.topics
+        sentiments = known.sentiments == rows.labels.sentiments
+        return replace(
+            example,
+            topic=example.topic if topics else UNLABELLED,
+            sentiment=example.sentiment if sentiments else UNLABELLED,
+        )
+
+    tests = {
+        name: [shared(e) for e in examples if not sources or e.source in sources]
+        for name, examples in rows.splits.tests.items()
+    }
+    return {
+        name: examples
+        for name, examples in tests.items()
+        if any(getattr(example, head) >= 0 for example in examples for head in HEADS)
+    }
 
 
 def _counts(rows: Rows, taught: Sequence[Example]) -> dict[str, int]:
@@ -216,43 +257,3 @@ def _counts(rows: Rows, taught: Sequence[Example]) -> dict[str, int]:
     if len(taught) > len(rows.splits.train):
         counts["labelled by teachers only"] = len(taught) - len(rows.splits.train)
     return counts
-
-
-def _commands(base: str, recipe: Recipe) -> list[str]:
-    """The commands that made the base and the teachers, where they are known."""
-    made = [_origin(base).get("command")]
-    if isinstance(recipe, DistilRecipe):
-        for folder in recipe.teachers:
-            if (folder / CARD_FILE).is_file():
-                made += read_card(folder)["commands"]
-    return [command for command in made if command]
-
-
-def _summary(base: str, recipe: Recipe) -> str:
-    """Where the weights come from, in a sentence or two."""
-    made = _origin(base)
-    says = []
-    if "texts" in made:
-        says.append(_start(made))
-    if isinstance(recipe, DistilRecipe):
-        names = ", ".join(folder.name for folder in recipe.teachers)
-        says.append(f"It was distilled from teachers that do not ship: {names}.")
-    return " ".join(says)
-
-
-def _start(made: Mapping[str, Any]) -> str:
-    """How the trunk was made, in a sentence."""
-    trained = f"pre-trained on {made['texts']:,} texts"
-    if made.get("blocks_from") is not None:
-        encoder = Path(made["blocks_from"]).name
-        then = f", {trained}" if made["epochs"] else ""
-        first = "block" if made["layers"] == 1 else f"{made['layers']} blocks"
-        return f"Its trunk started from the first {first} of {encoder}{then}."
-    start = "from scratch" if made.get("base") is None else f"on top of {made['base']}"
-    return f"Its trunk was {trained} {start}."
-
-
-def _origin(base: str) -> dict[str, Any]:
-    record = Path(base) / BASE_RECORD
-    made = json.loads(record.read_text()) if record.is_file() else {}
-    return {"name": Path(base).name, **{k: v for k, v in made.items() if v is not None}}

@@ -13,13 +13,15 @@ from transformers import PreTrainedTokenizerBase
 
 from classifier.batching import LENGTH_BUCKETS, plan
 from classifier.data.datasets import Example, draw
-from classifier.labels import UNLABELLED
+from classifier.labels import SENTIMENTS, UNLABELLED
 from classifier.model import TwoHeadedModel, encode
 
 MOST_ROWS = 20_000
 _DECAY = 1e-4
 _STEPS = 60
 _BATCH_TOKENS = 4096
+_SURE = 9.0
+"""The logit of a head that knows one answer only: all but three in ten thousand."""
 
 
 def fit_heads(
@@ -43,6 +45,20 @@ def fit_heads(
                 targets[labelled],
                 model.dropout.p,
             )
+
+
+@torch.no_grad()
+def silence(model: TwoHeadedModel, heads: Sequence[str]) -> None:
+    """Make these new heads say the same of every text, since no row tells them anything.
+
+    Sentiment is then neutral, so that nobody is alarmed; topics are all as likely.
+    """
+    for head in heads:
+        linear = getattr(model, f"{head}_head")
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        if head == "sentiment":
+            linear.bias[SENTIMENTS.index("neutral")] = _SURE
 
 
 @torch.no_grad()

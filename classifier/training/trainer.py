@@ -26,11 +26,20 @@ HEADS = ("topic", "sentiment")
 
 @dataclass(frozen=True, slots=True)
 class SoftLabels:
-    """What teachers say of N texts: log-probabilities a head, and one vector a text or none."""
+    """What teachers say of N texts: log-probabilities a head, and one vector a text.
 
-    topic: NDArray[np.float16]  # (N, topics)
-    sentiment: NDArray[np.float16]  # (N, sentiments)
+    None where they say nothing.
+    """
+
+    topic: NDArray[np.float16] | None  # (N, topics)
+    sentiment: NDArray[np.float16] | None  # (N, sentiments)
     vectors: NDArray[np.float16] | None = None  # (N, D)
+
+    @property
+    def by_name(self) -> dict[str, NDArray[np.float16]]:
+        """What there is, by what it is about: topic, sentiment, vector."""
+        given = {"topic": self.topic, "sentiment": self.sentiment, "vector": self.vectors}
+        return {name: values for name, values in given.items() if values is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +82,8 @@ class EncodedExamples(Dataset[dict[str, Any]]):
             "sentiment": example.sentiment,
         }
         if self.soft is not None:
-            row["soft_topic"] = self.soft.topic[index]
-            row["soft_sentiment"] = self.soft.sentiment[index]
-            if self.soft.vectors is not None:
-                row["soft_vector"] = self.soft.vectors[index]
+            for name, values in self.soft.by_name.items():
+                row[f"soft_{name}"] = values[index]
         return row
 
 

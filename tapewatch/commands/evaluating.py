@@ -67,7 +67,10 @@ def evaluate(  # noqa: PLR0913 - the options of the command
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Folder of the public sets: their fixed test rows are judged."),
+        typer.Option(
+            "--data",
+            help="Folder of the public sets, or of one of them: its fixed test rows are judged.",
+        ),
     ] = None,
     source: Annotated[
         Path | None, typer.Option("--input", help="Labelled CSV, JSONL or Parquet to judge on.")
@@ -158,19 +161,22 @@ def _read(  # noqa: PLR0913 - where rows may come from
     rows: int | None,
 ) -> _Rows:
     from classifier.data.datasets import DatasetError, draw  # noqa: PLC0415
-    from classifier.data.public import load_splits  # noqa: PLC0415
+    from classifier.data.public import named_splits  # noqa: PLC0415
     from classifier.data.sources import read_file  # noqa: PLC0415
     from classifier.evaluation.contest import without_leaks  # noqa: PLC0415
     from classifier.labels import TOPICS  # noqa: PLC0415
 
     learned: list[Example] = []
     if data is not None:
-        if labels.topics != TOPICS:
+        splits = named_splits([data])
+        if not splits.tests:
+            raise DatasetError(f"{data} holds no test rows: name another set, or all with DIR")
+        judged = chain(*splits.tests.values())
+        if labels.topics != TOPICS and any(example.topic >= 0 for example in judged):
             raise DatasetError(
                 "the weights have topics of their own, which the public sets do not know: judge "
                 "them on a file of yours, with --input"
             )
-        splits = load_splits(data)
         tests, learned = splits.tests, splits.train
     else:
         assert source is not None  # noqa: S101 - _check has seen to it

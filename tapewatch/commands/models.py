@@ -157,7 +157,7 @@ def _must_load(settings: Settings, folder: Path, version: str) -> None:
 
 def _measured(settings: Settings, cards: Cards, folders: tuple[Path, Path], data: Path) -> Cards:
     """Both cards with scores on the same test rows: the public ones, or a share of a file's."""
-    from classifier.data.public import MARKER  # noqa: PLC0415
+    from classifier.data.public import has_topics, is_public  # noqa: PLC0415
     from classifier.data.rows import gather  # noqa: PLC0415
     from classifier.evaluation.scores import as_json as scores_as_json  # noqa: PLC0415 - takes seconds
     from classifier.evaluation.scores import evaluate  # noqa: PLC0415
@@ -170,7 +170,7 @@ def _measured(settings: Settings, cards: Cards, folders: tuple[Path, Path], data
             "look at each with `tapewatch evaluate`, and promote with --force if it fits"
         )
     labels = Labels(cards[0].labels.topics, cards[0].labels.sentiments)
-    if (data / MARKER).is_dir() and labels.topics != Labels().topics:
+    if is_public(data) and has_topics(data) and labels.topics != Labels().topics:
         raise RegistryError(f"the rows in {data} do not carry the topics of {cards[0].version}")
     source = DataSource(path=str(data))
     tests = gather(Recipe(data=(source,)), labels).splits.tests

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier.labels import UNSORTED, Labels
 from classifier.recipe import CHAMPION, SHIPPED, DistilRecipe, Recipe, read_recipe
 from store.corrections import read_corrections
 from tapewatch import console
@@ -27,8 +29,8 @@ Data = Annotated[
     list[str] | None,
     typer.Option(
         "--data",
-        help="Labelled rows: CSV, JSONL, Parquet, a folder of the public sets (docs/data.md), or "
-        "a data set of the Hub. May be given more than once.",
+        help="Labelled rows: CSV, JSONL, Parquet, a folder of the public sets (docs/data.md) or of "
+        "one of them, or a data set of the Hub. May be given more than once.",
     ),
 ]
 Config = Annotated[
@@ -40,6 +42,9 @@ Set = Annotated[
     typer.Option("--set", help="KEY=VALUE: any key of the recipe, such as optimizer=sgd."),
 ]
 Tell = Callable[[str, int, int, Mapping[str, float]], None]
+
+_LINE_SECONDS = 30.0
+"""How often progress is told in a log, where a bar does not move."""
 
 _FIGURES = {"loss": "loss", "eval_loss": "development loss", "eval_macro_f1": "macro F1"}
 
@@ -161,8 +166,12 @@ def distil(  # noqa: PLR0913 - the options of the command
         str | None, typer.Option("--base", help="Language model of the student.")
     ] = None,
     teacher: Annotated[
-        list[Path] | None,
-        typer.Option("--teacher", help="Folder of weights that teaches; more than once: a mean."),
+        list[str] | None,
+        typer.Option(
+            "--teacher",
+            help="Folder of weights that teaches, or `shipped`; more than once: a mean. "
+            "PATH:of=SET+SET: for the texts of these sets only, in place of the others.",
+        ),
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the texts.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
@@ -178,14 +187,14 @@ def distil(  # noqa: PLR0913 - the options of the command
     given = {
         "base": base,
         "data": _sources(data),
-        "teachers": tuple(teacher) if teacher else None,
+        "teachers": _taught_by(teacher),
         "epochs": epochs,
         "learning_rate": learning_rate,
         "rows": rows,
         "seed": seed,
         **_pairs(keys),
     }
-    recipe = read_recipe(DistilRecipe, config, given)
+    recipe = _with_shipped_teacher(read_recipe(DistilRecipe, config, given))
     _make(recipe, output, feedback=False, challenger=challenger, published=False, as_json=as_json)
 
 
@@ -199,14 +208,16 @@ def _make(  # noqa: PLR0913 - what both commands share
     as_json: bool,
 ) -> None:
     from classifier.data.rows import gather  # noqa: PLC0415
-    from classifier.model import read_labels  # noqa: PLC0415
+    from classifier.model import LABELS_FILE, read_labels  # noqa: PLC0415
     from classifier.training.making import make_weights  # noqa: PLC0415 - torch takes seconds
 
     settings = Settings()
     base = _base_of(recipe, settings)
-    known = read_labels(Path(base)) if recipe.base == CHAMPION else None
+    theirs = read_labels(Path(base)) if (Path(base) / LABELS_FILE).is_file() else None
+    known = theirs if recipe.base == CHAMPION else None
+    otherwise = theirs or Labels(topics=(UNSORTED,))
     corrections = _corrections(settings) if feedback else []
-    rows = gather(recipe, known, corrections, published=published)
+    rows = gather(recipe, known, corrections, otherwise=otherwise, published=published)
     for note in rows.notes:
         console.messages.print(note)
     if feedback:
@@ -220,6 +231,16 @@ def _make(  # noqa: PLR0913 - what both commands share
         console.print_json(_plain(made, output))
     else:
         _show(made)
+
+
+def _with_shipped_teacher(recipe: DistilRecipe) -> DistilRecipe:
+    """The recipe with the folder of the shipped weights where a teacher is `shipped`."""
+    shipped = {"weights": SHIPPED_FOLDER}
+    teachers = [
+        teacher.model_copy(update=shipped if str(teacher.weights) == SHIPPED else {})
+        for teacher in recipe.teachers
+    ]
+    return recipe.model_copy(update={"teachers": tuple(teachers)})
 
 
 def _base_of(recipe: Recipe, settings: Settings) -> str:
@@ -259,6 +280,17 @@ def _sources(data: Sequence[str] | None) -> list[dict[str, str]] | None:
         else:
             sources.append({"path": given})
     return sources
+
+
+def _taught_by(teachers: Sequence[str] | None) -> list[dict[str, str]] | None:
+    """``PATH`` or ``PATH:of=SET+SET``: a teacher and the sets that it alone is asked about."""
+    if not teachers:
+        return None
+    found = []
+    for given in teachers:
+        path, _, sets = given.partition(":of=")
+        found.append({"weights": path, "of": sets})
+    return found
 
 
 def _pairs(keys: Sequence[str] | None) -> dict[str, str]:
@@ -312,9 +344,10 @@ def _show(made: "Made") -> None:
 
 @contextmanager
 def _telling() -> Iterator[Tell]:
-    """A progress bar for each stage, with the newest losses beside it."""
+    """A progress bar for each stage, with the newest losses beside it; lines where none moves."""
     with console.progress_bar() as progress:
         tasks: dict[str, Any] = {}
+        told_at = time.monotonic()
 
         def tell(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
             if stage not in tasks:
@@ -325,5 +358,10 @@ def _telling() -> Iterator[Tell]:
                 if key in figures
             ]
             progress.update(tasks[stage], completed=done, total=total, detail=", ".join(shown))
+            nonlocal told_at
+            waited = time.monotonic() - told_at
+            if not console.messages.is_terminal and waited >= _LINE_SECONDS:
+                told_at += waited
+                console.messages.print(", ".join([f"{stage} {done:,}/{total:,}", *shown]))
 
         yield tell

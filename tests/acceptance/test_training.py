@@ -8,6 +8,7 @@ from support.tiny_bases import write_base
 
 from classifier.engine import Engine
 from classifier.evaluation.card import read_card
+from classifier.model import read_labels
 
 pytestmark = pytest.mark.acceptance
 
@@ -22,10 +23,16 @@ ROWS = [
 QUICK = ("--set", "batch_texts=16", "--set", "learning_rate=0.005", "--set", "precision=fp32")
 
 
+MOODS = [
+    {"text": f"people say {row['text']}", "sentiment": row["sentiment"]} for row in ROWS
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("training")
     (made / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    (made / "moods.jsonl").write_text("\n".join(map(json.dumps, MOODS)))
     texts = [f"{row['text']} number {n}" for n, row in enumerate(ROWS * 15)]
     (made / "texts.txt").write_text("\n".join(texts))
     write_base(made / "encoder", "bert", [r["text"] for r in ROWS], width=32, context=64, units=128)
@@ -55,6 +62,25 @@ def student(folder, teacher):
         folder=folder,
     )  # fmt: skip
     return last_json(said)
+
+
+@pytest.fixture(scope="module")
+def moody(folder):
+    """An encoder that was fine-tuned on sentiments alone, and what the command said."""
+    said = tapewatch(
+        "train", "--data", "moods.jsonl", "--base", "encoder", "--output", "moody", "--json",
+        "--epochs", 6, *QUICK, folder=folder,
+    )  # fmt: skip
+    return last_json(said)
+
+
+def distilled(folder, output, *given, fails=False):
+    """What `distil` says of a student of the rows for which little is made and written."""
+    return tapewatch(
+        "distil", "--data", "rows.jsonl", "--base", "base", "--output", output, "--json",
+        "--epochs", 6, *QUICK, "--set", "augmented=60", "--set", "written=40", *given,
+        folder=folder, fails=fails,
+    )  # fmt: skip
 
 
 def accuracies(scores):
@@ -98,3 +124,54 @@ def test_what_was_trained_classifies(folder, student):
 
     assert (said["topic"], said["sentiment"]) == ("Energy", "negative")
     assert said["model"] == student["version"]
+
+
+def test_weights_that_are_told_no_topics_have_one_for_all(folder, moody):
+    assert read_labels(folder / "moody").topics == ("Unsorted",)
+    assert {head for _, head in accuracies(moody["after"])} == {"sentiment"}
+    assert min(accuracies(moody["after"]).values()) > 0.9
+
+
+def test_a_student_learns_invented_sentences_from_a_teacher_of_their_own(
+    folder, student, teacher, moody
+):
+    said = distilled(
+        folder, "of-written", "--teacher", "teacher", "--teacher", "moody:of=written",
+        "--teacher", "shipped:of=written", "--set", "made_from=rows.jsonl",
+    )  # fmt: skip
+
+    assert min(accuracies(last_json(said)["after"]).values()) > 0.9
+    names = [taught["name"] for taught in read_card(folder / "of-written")["teachers"]]
+    assert names[:2] == [f"teacher ({teacher['version']})", f"moody ({moody['version']})"]
+    assert len(names) == 3
+
+
+def test_a_student_learns_one_file_from_a_teacher_that_knows_it_alone(folder, student, moody):
+    said = distilled(
+        folder, "of-moods", "--data", "moods.jsonl", "--teacher", "teacher", "--teacher",
+        "moody:of=moods.jsonl+written",
+    )  # fmt: skip
+
+    assert min(accuracies(last_json(said)["after"]).values()) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--teacher", "teacher:of=rows.jsonl"], "name one without `of` for all the rest"),
+        (
+            ["--teacher", "teacher", "--teacher", "moody:of=mods.jsonl"],
+            "no text is of mods.jsonl, which moody teaches; there are texts of rows.jsonl, written",
+        ),
+        (["--teacher", "shipped"], "knows other topics than the student: Analyst Update, "),
+        (
+            ["--teacher", "teacher", "--set", "made_from=row.jsonl"],
+            "no training row is of row.jsonl; there are those of rows.jsonl: name some",
+        ),
+    ],
+)
+def test_what_teachers_cannot_teach_is_told(folder, student, moody, given, says):
+    done = distilled(folder, "never", *given, fails=True)
+
+    assert says in " ".join((done.stdout + done.stderr).split())
+    assert not (folder / "never").exists()

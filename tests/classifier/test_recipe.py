@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier.recipe import DataSource, DistilRecipe, Recipe, RecipeError, read_recipe
+from classifier.recipe import DataSource, DistilRecipe, Recipe, RecipeError, Teacher, read_recipe
 
 
 def written(folder, text):
@@ -136,7 +136,7 @@ def test_a_distillation_has_the_keys_of_a_fine_tune_and_teachers(tmp_path):
     recipe = read_recipe(DistilRecipe, path, {"hard_share": "0.5"})
 
     assert isinstance(recipe, DistilRecipe)
-    assert recipe.teachers == (Path("one"), Path("two"))
+    assert recipe.teachers == (Teacher(weights=Path("one")), Teacher(weights=Path("two")))
     assert (recipe.temperature, recipe.epochs, recipe.hard_share) == (3, 1, 0.5)
 
 
@@ -149,3 +149,110 @@ def test_a_fine_tune_does_not_take_the_keys_of_a_distillation():
 def test_a_distillation_needs_a_teacher(given):
     with pytest.raises(RecipeError, match="teachers: "):
         read_recipe(DistilRecipe, None, given)
+
+
+def test_a_teacher_is_a_folder_or_a_table(tmp_path):
+    path = written(
+        tmp_path,
+        """
+        made_from = ["sentfin", "ieee_stock_tweets"]
+        teachers = ["one", {weights = "two"}, {weights = "three", of = ["sentfin", "written"]}]
+        """,
+    )
+
+    recipe = read_recipe(DistilRecipe, path, {})
+
+    assert recipe.teachers == (
+        Teacher(weights=Path("one")),
+        Teacher(weights=Path("two"), of=()),
+        Teacher(weights=Path("three"), of=("sentfin", "written")),
+    )
+    assert recipe.made_from == ("sentfin", "ieee_stock_tweets")
+
+
+def test_teachers_may_be_tables_of_their_own(tmp_path):
+    path = written(tmp_path, '[[teachers]]\nweights = "one"\n[[teachers]]\nweights = "two"\nof = '
+                   '"sentfin"\n')  # fmt: skip
+
+    recipe = read_recipe(DistilRecipe, path, {})
+
+    assert [(teacher.weights, teacher.of) for teacher in recipe.teachers] == [
+        (Path("one"), ()), (Path("two"), ("sentfin",))
+    ]  # fmt: skip
+
+
+def test_a_teacher_may_be_handed_in_as_a_path():
+    assert DistilRecipe(teachers=(Path("one"), "two")).teachers == (
+        Teacher(weights=Path("one")), Teacher(weights=Path("two"))
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("sentfin", ("sentfin",)),
+        ("sentfin+written", ("sentfin", "written")),
+        ("+sentfin++written+", ("sentfin", "written")),
+        ("", ()),
+        ("+", ()),
+        (["sentfin", "a+b"], ("sentfin", "a+b")),
+        ([], ()),
+    ],
+)
+def test_names_of_sets_are_a_list_or_text_with_a_plus_between_them(given, names):
+    recipe = read_recipe(
+        DistilRecipe, None,
+        {"teachers": ["one", {"weights": "two", "of": given}], "made_from": given},
+    )  # fmt: skip
+
+    assert recipe.teachers[1].of == names
+    assert recipe.made_from == names
+
+
+def test_without_names_a_teacher_knows_everything_and_texts_are_made_of_all():
+    recipe = DistilRecipe(teachers=("one",))
+
+    assert recipe.teachers[0].of == ()
+    assert recipe.made_from == ()
+
+
+@pytest.mark.parametrize(
+    "teachers",
+    [
+        [{"weights": "one", "of": ["sentfin"]}],
+        [{"weights": "one", "of": "sentfin"}, {"weights": "two", "of": ["written"]}],
+    ],
+)
+def test_somebody_must_teach_what_no_other_does(teachers):
+    with pytest.raises(RecipeError) as error:
+        read_recipe(DistilRecipe, None, {"teachers": teachers})
+
+    assert "teachers: Value error, each teaches some sets only: name one without `of`" in str(
+        error.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"teachers": ["one", {"of": ["sentfin"]}]}, "teachers.1.weights: Field required"),
+        ({"teachers": [{"weights": "one", "off": "x"}]}, "teachers.0.off: Extra inputs"),
+        ({"teachers": [{"weights": "one", "of": 3}]}, "teachers.0.of: "),
+        ({"teachers": [{"weights": "one", "of": [3]}]}, "teachers.0.of.0: "),
+        ({"teachers": [3]}, "teachers.0: "),
+        ({"teachers": "one"}, "teachers: "),
+        ({"teachers": ["one"], "made_from": 3}, "made_from: "),
+        ({"teachers": ["one"], "made_from": [["a"]]}, "made_from.0: "),
+    ],
+)
+def test_a_wrong_teacher_or_name_is_told_by_its_place(given, says):
+    with pytest.raises(RecipeError) as error:
+        read_recipe(DistilRecipe, None, given)
+
+    assert f"the recipe is wrong: {says}" in str(error.value)
+
+
+def test_a_fine_tune_has_no_teachers_and_makes_no_texts():
+    for key in ("teachers", "made_from"):
+        with pytest.raises(RecipeError, match=f"{key}: "):
+            read_recipe(Recipe, None, {key: ["one"]})

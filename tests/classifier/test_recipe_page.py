@@ -13,11 +13,14 @@ def table(kind, left_out=()):
     rows = ["| Key | Default | Meaning |", "|---|---|---|"]
     for name, field in kind.model_fields.items():
         if name not in left_out:
-            rows.append(f"| `{name}` | {shown(field.get_default())} | {field.description} |")
+            rows.append(f"| `{name}` | {shown(field)} | {field.description} |")
     return "\n".join(rows)
 
 
-def shown(default):
+def shown(field):
+    if field.is_required():
+        return "required"
+    default = field.get_default()
     if default is None or default == ():
         return "unset"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from classifier.data.datasets import Splits
-from classifier.data.public import load_corpus, load_splits
+from classifier.data.datasets import Example, Splits
+from classifier.data.public import SETS, load_corpus, load_splits
 
 
 def sentences(name: str, count: int) -> list[str]:
@@ -61,11 +61,11 @@ class PublicSets:
         path.write_bytes(gzip.compress(lines.encode()))
         return self.path
 
-    def splits(self, *, published: bool = False) -> Splits:
+    def splits(self, sets: Collection[str] = SETS, *, published: bool = False) -> Splits:
         """Written, and read by the real reader."""
-        return load_splits(self.write(), published=published)
+        return load_splits(self.write(), sets, published=published)
 
-    def corpus(self) -> list[str]:
+    def corpus(self) -> list[Example]:
         """Written, and read by the real reader."""
         return load_corpus(self.write())
 

@@ -222,6 +222,36 @@ def test_weights_with_topics_of_their_own_are_not_judged_on_the_public_sets(run,
         run("--data", PublicSets(tmp_path / "public").write())
 
 
+@pytest.mark.parametrize("name", ["sentfin", "twitter-financial-news-sentiment"])
+def test_weights_with_topics_of_their_own_are_judged_on_a_public_set_of_sentiments(
+    run, tmp_path, name
+):
+    sets = PublicSets(tmp_path / "public")
+    moods = ("negative", "neutral", "positive")
+    sets.headlines = [(t, f'{{"Bank": "{moods[i % 3]}"}}')
+                      for i, (t, _) in enumerate(sets.headlines)]  # fmt: skip
+
+    done = run("--data", sets.write() / name, "--json")
+
+    (judged,) = json.loads(done.stdout)["tests"].values()
+    assert {row["head"] for row in judged} == {"sentiment"}
+
+
+def test_they_are_not_judged_on_the_public_set_of_topics(run, tmp_path):
+    folder = PublicSets(tmp_path / "public").write()
+
+    with pytest.raises(DatasetError, match=r"topics of their own.*--input"):
+        run("--data", folder / "twitter-financial-news-topic")
+
+
+@pytest.mark.parametrize("name", ["stocknet", "absent", "surge_stock_sentiment"])
+def test_a_set_without_test_rows_is_told(run, tmp_path, name):
+    folder = PublicSets(tmp_path / "public").write()
+
+    with pytest.raises(DatasetError):
+        run("--data", folder / name)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import pytest
 import typer
+from support.public_sets import PublicSets
 from support.tiny_weights import write_weights
 from typer.testing import CliRunner
 
@@ -263,6 +264,32 @@ def test_both_are_measured_anew_on_rows_at_hand(registry, folders, versions, rul
 
     assert (outcome["promoted"], registry.champion()) == (True, versions[1])
     assert {row["test"] for row in outcome["comparisons"]} == {"a fixed share of the labelled rows"}
+
+
+@pytest.mark.parametrize("name", [".", "twitter-financial-news-topic"])
+def test_public_rows_of_other_topics_are_told(registry, folders, rules, tmp_path, name):
+    write_card(folders[1], other_tests)
+    run("models", "--add", folders[1])
+    path = PublicSets(tmp_path / "public").write() / name
+
+    with pytest.raises(RegistryError, match="do not carry the topics of"):
+        run("promote", "--rules", rules, "--data", path)
+
+
+def test_both_are_measured_anew_on_a_public_set_of_sentiments(
+    registry, folders, versions, rules, tmp_path
+):
+    rules.write_text(NO_RULES)
+    write_card(folders[1], other_tests)
+    run("models", "--add", folders[1])
+    path = PublicSets(tmp_path / "public").write() / "twitter-financial-news-sentiment"
+
+    outcome = as_json("promote", "--rules", rules, "--data", path)
+
+    assert (outcome["promoted"], registry.champion()) == (True, versions[1])
+    assert {row["test"] for row in outcome["comparisons"]} == {
+        "sentiment, without rows repeated in training"
+    }
 
 
 def test_without_a_challenger_a_version_must_be_named(registry, rules):

@@ -121,6 +121,41 @@ def test_the_first_spelling_of_a_text_is_kept_and_links_alone_are_no_text():
     assert [example.text for example in found] == ["Oil"]
 
 
+def test_a_source_says_where_a_row_is_from_and_not_what_it_is():
+    one, other = (Example("Oil falls", 1, 2, source) for source in ("tweets", "headlines"))
+
+    assert Example("Oil falls").source == ""
+    assert one == other
+    assert hash(one) == hash(other)
+    assert (one.source, other.source) == ("tweets", "headlines")
+
+
+def test_a_text_keeps_its_source_through_every_split():
+    given = [Example(e.text, e.topic, e.sentiment, f"set {i % 3}") for i, e in enumerate(rows(99))]
+    again = [Example(e.text.upper(), e.topic, e.sentiment, e.source) for e in given]
+    test = [Example("A tested text", 1, 1, "the test")]
+
+    splits = make_splits([*given, *again], {"a test": test}, 0.3)
+
+    sources = {e.text: e.source for e in given}
+    found = [*splits.train, *splits.development]
+    assert {e.text: e.source for e in found} == sources
+    assert [e.source for e in splits.tests["a test"]] == ["the test"]
+    assert {e.source for e in draw(found, 20)} == {"set 0", "set 1", "set 2"}
+
+
+def test_a_text_of_several_sets_is_of_none_of_them():
+    given = [
+        Example("Oil falls", topic=1, source="tweets"),
+        Example("OIL FALLS", sentiment=2, source="headlines"),
+        Example("Tin falls", topic=1, source="tweets"),
+    ]
+
+    found = {e.text: (e.topic, e.sentiment, e.source) for e in distinct(given, set())}
+
+    assert found == {"Oil falls": (1, 2, ""), "Tin falls": (1, UNLABELLED, "tweets")}
+
+
 def test_what_is_drawn_does_not_hang_on_the_order():
     every = rows(100)
     drawn = draw(every, 10)

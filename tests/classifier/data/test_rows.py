@@ -1,3 +1,5 @@
+import shutil
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,7 @@ def test_a_file_gets_test_and_development_rows_of_its_own(file):
     assert 8 <= len(development) <= 32
     assert rows.labels == Labels(("Gold", "Oil"))
     assert (rows.unlabelled, rows.corrections, rows.notes) == ([], 0, ())
+    assert {e.source for e in [*rows.splits.train, *rows.splits.tests[OWN_TEST]]} == {"own.csv"}
 
 
 def test_the_same_rows_are_split_the_same_way_whatever_comes_beside_them(tmp_path, file):
@@ -235,8 +238,148 @@ def test_the_public_sets_come_with_their_own_tests_and_unlabelled_texts(public):
     rows = gather(recipe(public.write()))
 
     assert rows.splits == public.splits()
-    assert rows.unlabelled == public.corpus()
+    assert rows.unlabelled == [Example(e.text) for e in public.corpus()]
+    assert [e.source for e in rows.unlabelled] == [e.source for e in public.corpus()]
     assert rows.labels == Labels()
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        ["sentfin"],
+        ["twitter-financial-news-sentiment"],
+        ["twitter-financial-news-topic"],
+        ["sentfin", "surge_stock_sentiment"],
+        ["ieee_stock_tweets", "twitter-financial-news-topic", "sentfin"],
+    ],
+)
+def test_sets_that_are_named_are_trained_and_tested_on_alone(public, sets):
+    folder = public.write()
+
+    rows = gather(recipe(*(folder / name for name in sets)))
+
+    assert rows.splits == public.splits(sets)
+    assert {e.source for e in rows.splits.train} == set(sets)
+    assert rows.unlabelled == []
+    assert rows.labels == Labels()
+
+
+@pytest.mark.parametrize("order", [(".", "sentfin"), ("sentfin", "."), ("sentfin", ".", "stock")])
+def test_the_folder_and_sets_of_it_are_the_whole_folder(public, order):
+    folder = public.write()
+    names = {"stock": "surge_stock_sentiment"}
+
+    rows = gather(recipe(*(folder / names.get(name, name) for name in order)))
+
+    assert rows == gather(recipe(folder))
+
+
+def test_a_set_that_is_named_twice_is_that_set(public):
+    path = public.write() / "sentfin"
+
+    assert gather(recipe(path, path)) == gather(recipe(path))
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        ["surge_stock_sentiment"],
+        ["ieee_stock_tweets"],
+        ["surge_stock_sentiment", "surge_crypto_sentiment", "ieee_stock_tweets"],
+    ],
+)
+def test_sets_without_test_rows_are_told_unless_others_are_beside_them(public, tmp_path, sets):
+    paths = [public.write() / name for name in sets]
+
+    with pytest.raises(DatasetError) as error:
+        gather(recipe(*paths))
+
+    named = " and ".join(map(str, paths))
+    assert str(error.value) == f"{named} hold no test rows: name another set beside"
+    beside = gather(recipe(*paths, public.path / "sentfin")).splits
+    assert list(beside.tests) == ["sentiment, headlines (a fixed fifth)"]
+    assert {e.source for e in beside.train} == {*sets, "sentfin"}
+    file = table(tmp_path / "own.csv", [(t, "pos") for t in sentences("own", 60)],
+                 ("text", "sentiment"))  # fmt: skip
+    assert list(gather(recipe(*paths, file)).splits.tests) == [OWN_TEST]
+
+
+def test_a_set_and_a_file_are_one_split_and_keep_their_sources(public, tmp_path):
+    mine = [(text, "Gold", "neg") for text in sentences("own", 80)]
+    mine += [(text, "Oil", "neg") for name in ("validation", "held out", "headline", "tweet")
+             for text in sentences(name, 20)]  # fmt: skip
+    file = table(tmp_path / "mine.csv", mine)
+
+    rows = gather(recipe(public.write() / "sentfin", file))
+
+    splits = rows.splits
+    train, development, *tests = every_split(splits)
+    assert {e.source for e in splits.train} == {"sentfin", "mine.csv"}
+    assert rows.labels == Labels(("Gold", "Oil")), "headlines have no topics, the file its own"
+    assert not train & development
+    assert not (train | development) & set.union(*tests)
+    untouched = {normal_form(t) for name in ("validation", "held out")
+                 for t in sentences(name, 20)}  # fmt: skip
+    assert not (train | development) & untouched, "they are test rows of sets that are not named"
+    assert {*sentences("tweet", 20)} & {e.text for e in splits.train}, "these are not"
+
+
+def test_a_file_beside_the_topic_set_must_know_its_topics(public, file):
+    with pytest.raises(DatasetError, match="unknown topic 'Gold'"):
+        gather(recipe(public.write() / "twitter-financial-news-topic", file))
+
+
+def test_sets_of_two_folders_are_told(public, tmp_path):
+    other = PublicSets(tmp_path / "again").write()
+
+    for name in ("sentfin", "ieee_stock_tweets"):
+        with pytest.raises(DatasetError, match="name one folder of the public sets"):
+            gather(recipe(public.write() / "sentfin", other / name))
+
+
+def test_unlabelled_texts_are_not_needed_for_sets_by_name(public):
+    shutil.rmtree(public.write() / "stocknet")
+
+    assert gather(recipe(public.path / "sentfin")).unlabelled == []
+    with pytest.raises(DatasetError, match="stocknet"):
+        gather(recipe(public.path))
+
+
+def test_a_try_takes_some_rows_of_a_set_and_the_others_are_not_unlabelled_texts(public):
+    rows = gather(recipe(public.write() / "sentfin", rows=7))
+
+    assert len(rows.splits.train) == 7
+    assert rows.unlabelled == []
+    assert rows.splits.tests == public.splits(["sentfin"]).tests
+
+
+OWN = Labels(("Unsorted",))
+
+
+@pytest.mark.parametrize(
+    ("sets", "labels"),
+    [
+        (["sentfin"], OWN),
+        (["sentfin", "ieee_stock_tweets"], OWN),
+        (["twitter-financial-news-topic"], Labels()),
+        (["sentfin", "twitter-financial-news-topic"], Labels()),
+        (["."], Labels()),
+        ([".", "sentfin"], Labels()),
+    ],
+)
+def test_the_labels_where_no_row_has_a_topic_are_those_that_were_handed_in(public, sets, labels):
+    paths = [public.write() / name for name in sets]
+
+    assert gather(recipe(*paths), otherwise=OWN).labels == labels
+    assert gather(recipe(*paths), Labels(), otherwise=OWN).labels == Labels(), "known ones win"
+
+
+def test_a_file_without_topics_has_the_labels_that_were_handed_in(tmp_path, file):
+    moods = table(tmp_path / "moods.csv", [(t, "pos") for t in sentences("mood", 40)],
+                  ("text", "sentiment"))  # fmt: skip
+
+    assert gather(recipe(moods), otherwise=OWN).labels == OWN
+    assert gather(recipe(moods, file), otherwise=OWN).labels == Labels(("Gold", "Oil"))
 
 
 def test_the_public_sets_and_a_file_are_one_split_without_leaks(public, tmp_path):

@@ -68,6 +68,7 @@ def test_every_format_is_read_alike(tmp_path, name, write):
     found = read_file(tmp_path / name)
 
     assert found.examples == EXPECTED
+    assert {example.source for example in found.examples} == {name}
     assert found.labels == Labels(("Bank", "Gold", "Oil"))
     assert not any(found.left_out.values())
 
@@ -186,6 +187,14 @@ def test_a_text_of_a_hundred_thousand_characters_is_cut(tmp_path, name):
     (example,) = read_file(tmp_path / name).examples
 
     assert example.text == ("loss " * 20_000)[:LONGEST_TEXT].strip()
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [("rows", "rows"), ("a/folder/rows.csv", "rows.csv"), ("org/set", "set")],
+)
+def test_rows_say_where_they_are_from_by_its_last_name(origin, source):
+    assert {example.source for example in read_frame(frame(), origin).examples} == {source}
 
 
 def test_with_known_labels_a_topic_has_their_index():
@@ -314,7 +323,10 @@ def offline(monkeypatch, tmp_path):
 
 @pytest.mark.usefixtures("offline")
 def test_the_training_split_of_a_folder_is_read_like_a_set_of_the_hub(hub):
-    assert read_hub(str(hub / "tables")).examples == EXPECTED
+    found = read_hub(str(hub / "tables")).examples
+
+    assert found == EXPECTED
+    assert {example.source for example in found} == {"tables"}
 
 
 @pytest.mark.usefixtures("offline")

@@ -7,7 +7,7 @@ from transformers import GPT2Config, GPT2Model
 
 from classifier.continual.promotion import read_card as read_for_promotion
 from classifier.evaluation.calibration import calibrate
-from classifier.evaluation.card import CardFacts, Teacher, dump, read_card, write_card
+from classifier.evaluation.card import CardFacts, MeasuredTeacher, dump, read_card, write_card
 from classifier.evaluation.scores import score_head
 from classifier.labels import SENTIMENTS, Labels
 from classifier.model import TwoHeadedModel, WeightsError
@@ -60,7 +60,7 @@ MANY = CardFacts(
     summary="Pre-trained from scratch.",
     before=BEFORE,
     before_is="a linear probe on the base",
-    teachers=[Teacher("a large teacher", TESTS), Teacher("another, not measured")],
+    teachers=[MeasuredTeacher("a large teacher", TESTS), MeasuredTeacher("another, not measured")],
     calibrations=CALIBRATIONS,
     shown={"topic": "the second set"},
     reference={"topic": {"shares": [0.25, 0.75]}},

@@ -1,0 +1,69 @@
+"""Where weights come from, for their card: the commands that made them, and a sentence or two.
+
+It reads what ``pretrain`` wrote beside a base, and the cards of weights that were gone on from or
+taught. Knows no models and no rows.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from classifier.evaluation.card import CARD_FILE, read_card
+from classifier.recipe import Teacher
+from classifier.training.pretraining import BASE_RECORD
+
+
+def origin(base: str) -> dict[str, Any]:
+    """What is known of a base: its name, and how its trunk was made.
+
+    Weights with a card go by their version, and hand on what was known of their own base.
+    """
+    card, record = _card(base), Path(base) / BASE_RECORD
+    if card:
+        return {**card["base"], "name": card["version"]}
+    made = json.loads(record.read_text()) if record.is_file() else {}
+    return {"name": Path(base).name, **{k: v for k, v in made.items() if v is not None}}
+
+
+def commands(base: str, teachers: Sequence[Teacher]) -> list[str]:
+    """The commands that made the base and the teachers, where they are known, each once."""
+    cards = [_card(base), *(_card(str(teacher.weights)) for teacher in teachers)]
+    made = [origin(base).get("command"), *(c for card in cards for c in card.get("commands", ()))]
+    return list(dict.fromkeys(command for command in made if command))
+
+
+def summary(base: str, teachers: Sequence[Teacher]) -> str:
+    """Where the weights come from, in a sentence or two."""
+    made = origin(base)
+    says = [f"It goes on from {made['name']}."] if _card(base) else []
+    if "texts" in made:
+        says.append(_start(made))
+    names = [t.weights.name for t in teachers if str(t.weights) != base]
+    if len(names) < len(teachers):
+        names.insert(0, "what it goes on from")
+    if names:
+        says.append(f"It was distilled from {_listed(names)}.")
+    return " ".join(says)
+
+
+def _card(folder: str) -> dict[str, Any]:
+    path = Path(folder)
+    return read_card(path) if (path / CARD_FILE).is_file() else {}
+
+
+def _start(made: Mapping[str, Any]) -> str:
+    """How the trunk was made, in a sentence."""
+    trained = f"pre-trained on {made['texts']:,} texts"
+    if made.get("blocks_from") is not None:
+        encoder = Path(made["blocks_from"]).name
+        then = f", {trained}" if made["epochs"] else ""
+        first = "block" if made["layers"] == 1 else f"{made['layers']} blocks"
+        return f"Its trunk started from the first {first} of {encoder}{then}."
+    start = "from scratch" if made.get("base") is None else f"on top of {made['base']}"
+    return f"Its trunk was {trained} {start}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
