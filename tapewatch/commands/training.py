@@ -1,9 +1,7 @@
 """``pretrain``, ``train`` and ``distil``: from texts to weights, with their card."""
 
-import shlex
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,6 +17,13 @@ from tapewatch import console
 from tapewatch.champion import SHIPPED as SHIPPED_FOLDER
 from tapewatch.champion import open_registry, serving_folder
 from tapewatch.commands.options import Json
+from tapewatch.commands.recipes import (
+    given_command,
+    read_pairs,
+    read_sources,
+    read_teachers,
+    with_shipped_teacher,
+)
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
 
@@ -100,7 +105,7 @@ def pretrain(  # noqa: PLR0913 - the options of the command
     )
     with _telling() as tell:
         watch = Progress(lambda *step: tell("pre-training", *step))
-        loss = pretrain_base(corpus, output, settings, [watch], _command())
+        loss = pretrain_base(corpus, output, settings, [watch], given_command())
     if as_json:
         console.print_json({"base": str(output), "texts": len(corpus), "nats_per_token": loss})
     else:
@@ -145,13 +150,13 @@ def train(  # noqa: PLR0913 - the options of the command
     """Fine-tune on labelled texts, measure before and after, calibrate, write weights and card."""
     given = {
         "base": base,
-        "data": _sources(data),
+        "data": read_sources(data),
         "strategy": strategy,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "rows": rows,
         "seed": seed,
-        **_pairs(keys),
+        **read_pairs(keys),
     }
     recipe = read_recipe(Recipe, config, given)
     _make(recipe, output, feedback=feedback, challenger=challenger, published=published,
@@ -186,15 +191,15 @@ def distil(  # noqa: PLR0913 - the options of the command
     """Teach a small GPT what larger models say of many texts, labelled or not."""
     given = {
         "base": base,
-        "data": _sources(data),
-        "teachers": _taught_by(teacher),
+        "data": read_sources(data),
+        "teachers": read_teachers(teacher),
         "epochs": epochs,
         "learning_rate": learning_rate,
         "rows": rows,
         "seed": seed,
-        **_pairs(keys),
+        **read_pairs(keys),
     }
-    recipe = _with_shipped_teacher(read_recipe(DistilRecipe, config, given))
+    recipe = with_shipped_teacher(read_recipe(DistilRecipe, config, given))
     _make(recipe, output, feedback=False, challenger=challenger, published=False, as_json=as_json)
 
 
@@ -224,23 +229,13 @@ def _make(  # noqa: PLR0913 - what both commands share
         console.messages.print(f"{rows.corrections} corrected rows, of {len(corrections)}")
     today = datetime.now(UTC).date()
     with _telling() as tell:
-        made = make_weights(recipe, rows, base, output, today, [_command()], tell)
+        made = make_weights(recipe, rows, base, output, today, [given_command()], tell)
     if challenger:
         _challenge(settings, output, made.version)
     if as_json:
         console.print_json(_plain(made, output))
     else:
         _show(made)
-
-
-def _with_shipped_teacher(recipe: DistilRecipe) -> DistilRecipe:
-    """The recipe with the folder of the shipped weights where a teacher is `shipped`."""
-    shipped = {"weights": SHIPPED_FOLDER}
-    teachers = [
-        teacher.model_copy(update=shipped if str(teacher.weights) == SHIPPED else {})
-        for teacher in recipe.teachers
-    ]
-    return recipe.model_copy(update={"teachers": tuple(teachers)})
 
 
 def _base_of(recipe: Recipe, settings: Settings) -> str:
@@ -265,48 +260,6 @@ def _challenge(settings: Settings, folder: Path, version: str) -> None:
     registry.add(folder, version)
     registry.challenge(version, Note(at=datetime.now(UTC), by="tapewatch train", reason="trained"))
     console.messages.print(f"{version} is the challenger: `tapewatch promote` compares it")
-
-
-def _sources(data: Sequence[str] | None) -> list[dict[str, str]] | None:
-    """``PATH`` or ``PATH:text=headline,topic=category``: a source and its columns."""
-    if not data:
-        return None
-    sources = []
-    for given in data:
-        path, separator, columns = given.rpartition(":")
-        named = dict(pair.split("=", 1) for pair in columns.split(",") if "=" in pair)
-        if separator and named:
-            sources.append({"path": path, **named})
-        else:
-            sources.append({"path": given})
-    return sources
-
-
-def _taught_by(teachers: Sequence[str] | None) -> list[dict[str, str]] | None:
-    """``PATH`` or ``PATH:of=SET+SET``: a teacher and the sets that it alone is asked about."""
-    if not teachers:
-        return None
-    found = []
-    for given in teachers:
-        path, _, sets = given.partition(":of=")
-        found.append({"weights": path, "of": sets})
-    return found
-
-
-def _pairs(keys: Sequence[str] | None) -> dict[str, str]:
-    pairs = {}
-    for given in keys or ():
-        name, separator, value = given.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"--set {given}: give KEY=VALUE")
-        pairs[name] = value
-    return pairs
-
-
-def _command() -> str:
-    """The command as it was given, its paths by their last part alone."""
-    words = [Path(word).name or word for word in sys.argv[1:]]
-    return shlex.join(["tapewatch", *words])
 
 
 def _plain(made: "Made", output: Path) -> dict[str, Any]:

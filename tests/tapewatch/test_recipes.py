@@ -6,13 +6,13 @@ import pytest
 
 from classifier.recipe import DistilRecipe, RecipeError, Teacher, read_recipe
 from tapewatch.champion import SHIPPED
-from tapewatch.commands.training import _taught_by, _with_shipped_teacher
+from tapewatch.commands.recipes import read_teachers, with_shipped_teacher
 
 
 def taught(*given, config=None):
     """The teachers of a recipe by these options."""
-    recipe = read_recipe(DistilRecipe, config, {"teachers": _taught_by(given)})
-    return _with_shipped_teacher(recipe).teachers
+    recipe = read_recipe(DistilRecipe, config, {"teachers": read_teachers(given)})
+    return with_shipped_teacher(recipe).teachers
 
 
 @pytest.mark.parametrize(
