@@ -39,12 +39,17 @@ def summary(base: str, teachers: Sequence[Teacher]) -> str:
     says = [f"It goes on from {made['name']}."] if _card(base) else []
     if "texts" in made:
         says.append(_start(made))
-    names = [t.weights.name for t in teachers if str(t.weights) != base]
+    names = [_name(t.weights) for t in teachers if str(t.weights) != base]
     if len(names) < len(teachers):
         names.insert(0, "what it goes on from")
     if names:
         says.append(f"It was distilled from {_listed(names)}.")
     return " ".join(says)
+
+
+def _name(weights: Path) -> str:
+    card = _card(str(weights))
+    return f"{weights.name} ({card['version']})" if card else weights.name
 
 
 def _card(folder: str) -> dict[str, Any]:

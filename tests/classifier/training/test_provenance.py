@@ -74,8 +74,10 @@ def test_teachers_are_named_with_the_commands_that_made_them(base, card):
     assert commands(str(base), teachers) == [
         "tapewatch pretrain", "tapewatch train one", "tapewatch train two"
     ]  # fmt: skip
-    assert summary(str(base), teachers).endswith(" It was distilled from one, two and three.")
-    assert summary(str(base), teachers[:1]).endswith(" It was distilled from one.")
+    assert summary(str(base), teachers).endswith(
+        " It was distilled from one (gpt-one), two (gpt-two) and three (gpt-three)."
+    )
+    assert summary(str(base), teachers[:1]).endswith(" It was distilled from one (gpt-one).")
 
 
 def test_weights_that_are_gone_on_from_hand_on_what_they_came_from(card):
@@ -86,5 +88,5 @@ def test_weights_that_are_gone_on_from_hand_on_what_they_came_from(card):
     assert commands(str(first), taught) == ["tapewatch pretrain", "tapewatch train"]
     assert summary(str(first), taught) == (
         "It goes on from gpt-first. Its trunk was pre-trained on 1,200 texts from scratch. It was "
-        "distilled from what it goes on from and other."
+        "distilled from what it goes on from and other (gpt-other)."
     )
