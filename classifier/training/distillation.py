@@ -5,9 +5,9 @@ The texts are the labelled training rows, unlabelled ones, ones that
 invented. Teachers are folders of weights, of any kind and size, with the student's labels. Those
 without ``of`` answer for every text, and their probabilities are averaged (an ensemble). Those
 ``of`` some sets answer in their place for these sets' texts, with the heads that the sets have
-labels for. The first teacher of everything gives a direction for the student's vectors. What
-teachers said is kept in the working folder, so that a killed run does not ask again. No test or
-development text is ever among them.
+labels for. An invented sentence that was written with a label keeps it. The first teacher of
+everything gives a direction for the student's vectors. What teachers said is kept in the working
+folder, so that a killed run does not ask again. No test or development text is ever among them.
 """
 
 import hashlib
@@ -87,13 +87,7 @@ def ask_teachers(
     """
     sources = np.array([example.source for example in examples])
     asked = [np.isin(sources, t.of) if t.of else np.ones(len(sources), bool) for t in teachers]
-    for teacher, rows in zip(teachers, asked, strict=True):
-        if not rows.any():
-            known = ", ".join(sorted(set(sources) - {""}))
-            raise TeacherError(
-                f"no text is of {', '.join(teacher.of)}, which {teacher.weights} teaches; there "
-                f"are texts of {known}"
-            )
+    _check_texts(teachers, asked, sources)
     heard = {head: _heard(teachers, asked, head, examples, sources) for head in HEADS}
     total, done, answers = int(np.sum(asked)), 0, []
     for number, (teacher, rows) in enumerate(zip(teachers, asked, strict=True)):
@@ -110,6 +104,18 @@ def ask_teachers(
     }
     first = next(index for index, teacher in enumerate(teachers) if not teacher.of)
     return SoftLabels(soft["topic"], soft["sentiment"], _centred(answers[first]["vector"]))
+
+
+def _check_texts(
+    teachers: Sequence[Teacher], asked: Sequence[NDArray[np.bool_]], sources: NDArray[np.str_]
+) -> None:
+    for teacher, rows in zip(teachers, asked, strict=True):
+        if not rows.any():
+            known = ", ".join(sorted(set(sources) - {""}))
+            raise TeacherError(
+                f"no text is of {', '.join(teacher.of)}, which {teacher.weights} teaches; there "
+                f"are texts of {known}"
+            )
 
 
 def _heard(
