@@ -375,6 +375,14 @@ def test_sets_of_two_folders_are_told(folder, tmp_path):
         named_splits([folder.write() / HEADLINES, other / RETAIL])
 
 
+@pytest.mark.parametrize("name", [STOCKNET, "labels.csv", "absent"])
+def test_what_is_no_labelled_set_is_told_with_those_there_are(folder, name):
+    path = folder.write()
+
+    with pytest.raises(DatasetError, match=f"{name} is neither a folder .* {HEADLINES}, "):
+        named_splits([path / HEADLINES, path / name])
+
+
 @pytest.mark.parametrize("sets", [(name,) for name in SETS])
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_that_is_missing_is_named_whichever_are_chosen(folder, name, sets):

@@ -353,6 +353,16 @@ def test_a_try_takes_some_rows_of_a_set_and_the_others_are_not_unlabelled_texts(
     assert rows.splits.tests == public.splits(["sentfin"]).tests
 
 
+@pytest.mark.parametrize("name", [".", "twitter-financial-news-topic"])
+def test_public_topics_are_not_taken_for_those_of_a_base(public, name):
+    path = public.write()
+
+    with pytest.raises(DatasetError, match="the base has topics of its own"):
+        gather(recipe(path / "sentfin", path / name), Labels(("Gold", "Oil")))
+
+    assert gather(recipe(path / "sentfin"), Labels(("Gold", "Oil"))).labels.topics[0] == "Gold"
+
+
 OWN = Labels(("Unsorted",))
 
 
