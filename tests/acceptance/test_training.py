@@ -39,14 +39,19 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.fixture(scope="module")
-def teacher(folder):
-    """An encoder that was fine-tuned by `tapewatch train`, and what the command said."""
+def trained(folder, data, output):
+    """What `train` says of the encoder, fine-tuned on these rows."""
     said = tapewatch(
-        "train", "--data", "rows.jsonl", "--base", "encoder", "--output", "teacher", "--json",
+        "train", "--data", data, "--base", "encoder", "--output", output, "--json",
         "--epochs", 6, *QUICK, folder=folder,
     )  # fmt: skip
     return last_json(said)
+
+
+@pytest.fixture(scope="module")
+def teacher(folder):
+    """An encoder that was fine-tuned by `tapewatch train`, and what the command said."""
+    return trained(folder, "rows.jsonl", "teacher")
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +72,7 @@ def student(folder, teacher):
 @pytest.fixture(scope="module")
 def moody(folder):
     """An encoder that was fine-tuned on sentiments alone, and what the command said."""
-    said = tapewatch(
-        "train", "--data", "moods.jsonl", "--base", "encoder", "--output", "moody", "--json",
-        "--epochs", 6, *QUICK, folder=folder,
-    )  # fmt: skip
-    return last_json(said)
+    return trained(folder, "moods.jsonl", "moody")
 
 
 def distilled(folder, output, *given, fails=False):

@@ -1,8 +1,8 @@
 """The weights that ship: whole, small enough, and of use on sentences that none was trained on.
 
-The sentences of `company_sentences.csv` were written for this project, with their sentiment. Those
-of the part `development` were looked at while training was mended; those of the part `test` only
-after.
+The sentences of `company_sentences.csv` were written for this project, with their sentiment, by
+the hand that wrote the grammar of training. Those of the part `development` were looked at while
+training was mended; those of the part `test` only after.
 """
 
 from pathlib import Path
