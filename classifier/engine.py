@@ -8,6 +8,7 @@ token. Knows no documents, no clock and no files but the folder of weights.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +32,19 @@ TOKEN_BUDGET = 1024
 GPU_TOKEN_BUDGET = 32_768
 CHARACTERS_READ = 16_384
 """Characters of a text that are tokenized at all: far more than the context holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """A text as one version of the weights reads it; ``len`` counts its tokens."""
+
+    text: str
+    ids: Sequence[int]
+    truncated: bool
+    model: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 class Engine:
@@ -71,17 +85,29 @@ class Engine:
 
     def score(self, texts: Sequence[str]) -> list[Prediction]:
         """The predictions of ``texts``, in their order."""
+        return self.predict(self.tokenize(texts))
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """The first half of ``score``, on the processor: may go on another thread."""
         tokens, cut = self._tokenize(texts)
-        topics, sentiments = (_scaled(logits) for logits in self._forward(tokens))
+        return [
+            TokenizedText(text, ids, short, self.version)
+            for text, ids, short in zip(texts, tokens, cut, strict=True)
+        ]
+
+    def predict(self, tokenized: Sequence[TokenizedText]) -> list[Prediction]:
+        """The second half of ``score``, on the device; ``tokenized`` by this same engine."""
+        logits = self._forward([text.ids for text in tokenized])
+        topics, sentiments = (_scaled(of_head) for of_head in logits)
         return [
             Prediction(
                 dict(zip(self.labels.topics, topics[index], strict=True)),
                 dict(zip(self.labels.sentiments, sentiments[index], strict=True)),
                 self.version,
-                len(tokens[index]),
-                cut[index],
+                len(text),
+                text.truncated,
             )
-            for index in range(len(texts))
+            for index, text in enumerate(tokenized)
         ]
 
     def logits(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
