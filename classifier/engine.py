@@ -1,13 +1,13 @@
 """The engine: texts in, predictions out, on one device, with one set of weights.
 
 A document's numbers depend on its text and the weights alone: not on its neighbours, the batch
-size or the padding (``classifier.batching`` has the reason, a test the proof). Long texts are
-truncated by one stated rule: the first ``context - 1`` tokens of title and text, then the end
-token. Knows no documents, no clock and no files but the folder of weights.
+size or the padding (``classifier.packed`` and ``classifier.batching`` have the reasons, tests the
+proof). Long texts are truncated by one stated rule: the first ``context - 1`` tokens of title and
+text, then the end token. Knows no documents, no clock and no files but the folder of weights.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,20 +18,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging as hf_logging
 
-from classifier.batching import LENGTH_BUCKETS, plan
-from classifier.hardware import fast_bf16, resolve_device
+from classifier.batching import LENGTH_BUCKETS
+from classifier.hardware import exact_int8, fast_bf16, resolve_device
 from classifier.labels import Labels
-from classifier.model import encode, load_weights
+from classifier.linear import FloatLayers, Make
+from classifier.model import WeightsError, encode, load_weights
+from classifier.packed import PackedModel, can_pack
+from classifier.padded import PaddedModel
 from classifier.prediction import SCALE, Prediction
+from classifier.quantization import RANGES_FILE, Int8Ranges, int8_layers, read_ranges
 
 Probabilities = NDArray[np.float64]
 
-TOKEN_BUDGET = 1024
-"""Tokens of one micro-batch on a processor; a GPU takes ``GPU_TOKEN_BUDGET``."""
+PRECISIONS = ("fp32", "bf16", "int8")
 
-GPU_TOKEN_BUDGET = 32_768
+TOKEN_BUDGET, PACKED_TOKEN_BUDGET, GPU_TOKEN_BUDGET = 1024, 2048, 32_768
+"""Tokens of one micro-batch: on a processor padded, or packed; on a GPU."""
+
 CHARACTERS_READ = 16_384
 """Characters of a text that are tokenized at all: far more than the context holds."""
+
+
+_OF_VERSION = ("*.safetensors", "tokenizer.json", "labels.json", "config.json", RANGES_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +56,57 @@ class TokenizedText:
 
 
 class Engine:
-    """Weights on a device, ready to score. ``device``: auto, cpu, cuda or cuda:N."""
+    """Weights on a device, ready to score.
 
-    def __init__(self, weights: Path, device: str = "auto", threads: int = 0) -> None:
+    ``device``: auto, cpu, cuda or cuda:N. ``precision``: fp32, bf16, int8, or auto for the fastest
+    that the device multiplies in hardware; int8 is for processors, and for weights that know the
+    ranges of their activations.
+    """
+
+    def __init__(
+        self, weights: Path, device: str = "auto", threads: int = 0, precision: str = "auto"
+    ) -> None:
         # transformers warns of the missing attention mask, which right padding makes needless.
         hf_logging.set_verbosity_error()
         hf_logging.disable_progress_bar()
         if threads:
             torch.set_num_threads(threads)
         self.device = resolve_device(device)
-        on_gpu = self.device.type == "cuda"
-        self.token_budget = GPU_TOKEN_BUDGET if on_gpu else TOKEN_BUDGET
+        self._weights = weights
         model, self.tokenizer = load_weights(weights)
         self.tokenizer.split_special_tokens = True
-        narrow = on_gpu or fast_bf16(self.device)
-        self.model = model.to(self.device, torch.bfloat16 if narrow else torch.float32)
+        ranges = read_ranges(weights)
+        self.precision = self._resolve(precision, ranges)
         context = int(getattr(model.trunk.config, "max_position_embeddings", LENGTH_BUCKETS[-1]))
         self.context = min(context, LENGTH_BUCKETS[-1])
-        self._weights = weights
+        self.packed: PackedModel | None = None
+        if self.device.type == "cpu" and can_pack(model.trunk):
+            self.packed = PackedModel(model, self._layers(ranges))
+        narrow = self.precision == "bf16"
+        self.model = model.to(self.device, torch.bfloat16 if narrow else torch.float32)
+        self.padded = PaddedModel(model, self.device, int(self.tokenizer.pad_token_id or 0))
+        self.token_budget = GPU_TOKEN_BUDGET
+        if self.device.type == "cpu":
+            self.token_budget = PACKED_TOKEN_BUDGET if self.packed else TOKEN_BUDGET
+
+    def _resolve(self, precision: str, ranges: Int8Ranges | None) -> str:
+        if precision == "auto":
+            if self.device.type == "cpu" and ranges is not None and exact_int8():
+                return "int8"
+            return "bf16" if fast_bf16(self.device) else "fp32"
+        if precision not in PRECISIONS:
+            raise ValueError(f"{precision!r} is no precision: {', '.join(PRECISIONS)} or auto are")
+        if precision == "int8" and (self.device.type != "cpu" or ranges is None):
+            raise WeightsError(
+                f"the weights in {self._weights} cannot serve in int8 on {self.device}: that is "
+                f"for processors, and rests on {RANGES_FILE}, which `tapewatch train` writes"
+            )
+        return precision
+
+    def _layers(self, ranges: Int8Ranges | None) -> Make:
+        if self.precision == "int8" and ranges is not None:
+            return int8_layers(ranges)
+        return FloatLayers(torch.bfloat16 if self.precision == "bf16" else torch.float32)
 
     @property
     def labels(self) -> Labels:
@@ -76,7 +117,7 @@ class Engine:
     def version(self) -> str:
         """The model's shape and a hash of every file that has a part in a prediction."""
         state = hashlib.sha256()
-        for pattern in ("*.safetensors", "tokenizer.json", "labels.json", "config.json"):
+        for pattern in _OF_VERSION:
             for path in sorted(self._weights.glob(pattern)):
                 state.update(path.read_bytes())
         config = self.model.trunk.config
@@ -140,31 +181,16 @@ class Engine:
         ]
         return tokens, cut
 
-    def batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Micro-batches: which texts (n,), ``input_ids`` (B, T) and ``lengths`` (B,), n <= B.
-
-        The last B - n rows of a batch are there for its shape only.
-        """
-        padding = int(self.tokenizer.pad_token_id or 0)
-        for batch in plan([len(ids) for ids in tokens], self.token_budget):
-            input_ids = torch.full((batch.rows, batch.length), padding)
-            lengths = torch.ones(batch.rows, dtype=torch.long)
-            for row, index in enumerate(batch.indices):
-                ids = tokens[index]
-                input_ids[row, : len(ids)] = torch.tensor(ids)
-                lengths[row] = len(ids)
-            yield torch.tensor(batch.indices), input_ids.to(self.device), lengths.to(self.device)
-
-    @torch.inference_mode()
     def _forward(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Both heads' logits of every text, in order, in float32 on the processor."""
-        topics = torch.empty(len(tokens), len(self.labels.topics))
-        sentiments = torch.empty(len(tokens), len(self.labels.sentiments))
-        for indices, input_ids, lengths in self.batches(tokens):
-            topic, sentiment = self.model.logits(input_ids, lengths)
-            topics[indices] = topic[: len(indices)].float().cpu()
-            sentiments[indices] = sentiment[: len(indices)].float().cpu()
-        return topics, sentiments
+        """Both heads' logits of every text, in order, in float32 on the processor.
+
+        What is the same text twice, a news item that many repeat, goes through the model once.
+        """
+        places: dict[tuple[int, ...], int] = {}
+        rows = [places.setdefault(tuple(ids), len(places)) for ids in tokens]
+        reader = self.packed or self.padded
+        topics, sentiments = reader.logits(list(places), self.token_budget)
+        return topics[rows], sentiments[rows]
 
 
 def _scaled(logits: Tensor) -> list[list[int]]:

@@ -21,6 +21,19 @@ def fast_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
+def has_onednn() -> bool:
+    """Whether torch brings oneDNN, whose products it calls mkldnn and onednn."""
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def exact_int8() -> bool:
+    """Whether the processor multiplies 8-bit integers into 32 bits, fast and without overflow."""
+    capabilities = torch.cpu.get_capabilities()
+    if not has_onednn() or capabilities.get("architecture") != "x86_64":
+        return False
+    return any(capabilities.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+
+
 def wants_bf16(precision: str) -> bool:
     """Whether training goes in bfloat16: ``auto`` where it is fast, ``bf16`` always."""
     if precision == "auto":

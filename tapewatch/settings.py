@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         ge=0,
         description="processor threads of the classifier; 0: as many as torch takes by itself",
     )
+    precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto",
+        description="numbers the classifier computes in; auto: the fastest that the device and "
+        "the weights are good at",
+    )
     batch_documents: int = Field(
         512, ge=1, le=10_000, description="documents polled, scored and committed at once"
     )

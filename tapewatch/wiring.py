@@ -90,7 +90,7 @@ def load_engine(settings: Settings, folder: Path, device: str = "auto") -> "Engi
     """Load the weights in ``folder``; torch is imported here and not before, it takes seconds."""
     from classifier.engine import Engine  # noqa: PLC0415
 
-    return Engine(folder, device, settings.threads)
+    return Engine(folder, device, settings.threads, settings.precision)
 
 
 def open_engine(settings: Settings, device: str = "auto") -> "Engine":

@@ -59,6 +59,10 @@ class CardFacts:
     """The weights as they are served."""
     held_out: str = "No test row, in lower case and without links, was trained on."
     """To say otherwise where it is otherwise."""
+    precision: str = ""
+    """What the tests were measured in: fp32, bf16 or int8."""
+    int8: Mapping[str, int] | None = None
+    """Labels of development rows, and how many were told rightly in float32 and in int8."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the fine-tune; plain data."""
     base: Mapping[str, Any] = field(default_factory=dict)
@@ -141,6 +145,8 @@ def _card(model: TwoHeadedModel, facts: CardFacts) -> dict[str, Any]:
         "context": getattr(config, "max_position_embeddings", None),
         "rows": dict(facts.rows),
         "held_out": facts.held_out,
+        "precision": facts.precision,
+        "int8": None if facts.int8 is None else dict(facts.int8),
         "tests": as_json(facts.tests),
         "before": {"is": facts.before_is, "tests": as_json(facts.before)} if facts.before else None,
         "calibration": {c.head: asdict(c) for c in facts.calibrations},

@@ -46,7 +46,19 @@ def _how_measured(card: Card) -> str:
     before = f" *Before* is {card['before']['is']}." if card["before"] else ""
     return (
         f"Rows: {rows}. {card['held_out']} Intervals are 95 % bootstrap; *majority* is the "
-        f"accuracy of the commonest class.{before}"
+        f"accuracy of the commonest class.{before}{_precision(card)}"
+    )
+
+
+def _precision(card: Card) -> str:
+    """What the figures were computed in, and what eight bits cost; old cards do not say."""
+    told = f" Measured in {card['precision']}." if card.get("precision") else ""
+    cost = card.get("int8")
+    if cost is None:
+        return told
+    return (
+        f"{told} Of the {cost['labels']:,} labels of development rows {cost['right']:,} are told "
+        f"rightly in fp32 and {cost['right_in_int8']:,} in int8."
     )
 
 

@@ -200,7 +200,7 @@ def _answer(
     }
     tokens = engine.encode(texts)
     done = 0
-    for indices, input_ids, lengths in engine.batches(tokens):
+    for indices, input_ids, lengths in engine.padded.batches(tokens, engine.token_budget):
         count, rows = len(indices), indices.numpy()
         vector = engine.model.read(input_ids, lengths)[:count]
         answer["topic"][rows] = engine.model.topic_head(vector).float().softmax(-1).cpu().numpy()

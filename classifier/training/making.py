@@ -6,7 +6,7 @@ it prints nothing and knows no command line.
 
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from classifier.recipe import DistilRecipe, Recipe, Teacher
 from classifier.training import provenance
 from classifier.training.distillation import as_logarithms, ask_teachers, gather_texts
 from classifier.training.finetuning import finetune, training_context
+from classifier.training.narrowing import narrow
 from classifier.training.probe import fit_heads, silence
 from classifier.training.progress import Progress, forget_other_run
 from classifier.training.trainer import HEADS, LossSettings, SoftLabels
@@ -95,6 +96,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     )
     calibrations = _calibrate(model, tokenizer, work / "uncalibrated", rows, tell)
     save_weights(model, tokenizer, output)
+    cost = narrow(output, taught, splits.development)
     engine = Engine(output)
     after = _measure(engine, splits.tests, "measuring", tell)
     taught_by = recipe.teachers if isinstance(recipe, DistilRecipe) else ()
@@ -105,6 +107,8 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
         summary=provenance.summary(base, taught_by),
         rows=_counts(rows, taught),
         tests=after,
+        precision=engine.precision,
+        int8=None if cost is None else asdict(cost),
         settings=recipe.model_dump(mode="json", exclude={"data", "base", "teachers"}),
         base=provenance.origin(base),
         before=before,

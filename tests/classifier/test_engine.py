@@ -16,6 +16,7 @@ from classifier.model import (
     LABELS_FILE,
     TwoHeadedModel,
     encode,
+    load_weights,
     open_base,
     save_weights,
 )
@@ -70,10 +71,9 @@ def expected(weights, text):
     ]
 
 
-@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-4), (torch.bfloat16, 0.02)])
-def test_it_says_what_transformers_says_of_each_text_alone(weights, dtype, error):
-    engine = Engine(weights, "cpu")
-    engine.model.to(dtype)
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-4), ("bf16", 0.02)])
+def test_it_says_what_transformers_says_of_each_text_alone(weights, precision, error):
+    engine = Engine(weights, "cpu", precision=precision)
     for text, prediction in zip(TEXTS, engine.score(TEXTS), strict=True):
         topics, sentiments = expected(weights, text)
         said = [p / SCALE for p in prediction.topic_probabilities.values()]
@@ -139,6 +139,23 @@ def test_another_token_budget_changes_a_prediction_by_a_rounding_at_most(weights
         assert (one.tokens, one.truncated) == (two.tokens, two.truncated)
 
 
+def test_the_same_text_goes_through_the_model_once(engine, monkeypatch):
+    seen = []
+    read = engine.padded.logits
+
+    def watched(texts, token_budget):
+        seen.extend(texts)
+        return read(texts, token_budget)
+
+    monkeypatch.setattr(engine.padded, "logits", watched)
+    retweets = ["Oil rises", "Gold falls", "Oil rises", " Oil rises ", "Gold falls"]
+
+    first, second, third, _, fifth = engine.score(retweets)
+
+    assert len(seen) == len({tuple(ids) for ids in engine.encode(retweets)}) < 5
+    assert (first, second) == (third, fifth)
+
+
 def test_no_texts_have_no_predictions(engine):
     assert engine.score([]) == []
     assert [values.shape for values in engine.probabilities([])] == [(0, 20), (0, 3)]
@@ -181,8 +198,8 @@ def test_every_kind_of_base_is_served_alike(tmp_path, kind):
     write_base(tmp_path / "base", kind, TEXTS * 5)
     model, tokenizer, _ = open_base(str(tmp_path / "base"), Labels(), 0.1)
     save_weights(model.eval(), tokenizer, tmp_path / "weights")
-    engine = Engine(tmp_path / "weights", "cpu")
-    engine.model.float()
+    model, _ = load_weights(tmp_path / "weights")
+    engine = Engine(tmp_path / "weights", "cpu", precision="fp32")
 
     together = torch.cat(engine.logits(TEXTS), dim=1)
 

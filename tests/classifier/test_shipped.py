@@ -5,6 +5,9 @@ the hand that wrote the grammar of training. Those of the part `development` wer
 training was mended; those of the part `test` only after.
 """
 
+import gzip
+import json
+import random
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,7 @@ from classifier.evaluation.card import read_card
 from classifier.evaluation.scores import evaluate
 from classifier.labels import SENTIMENTS, TOPICS
 from tapewatch.champion import SHIPPED
+from tapewatch.settings import ROOT
 
 SENTENCES = Path(__file__).with_name("company_sentences.csv")
 
@@ -49,3 +53,23 @@ def test_company_news_is_read_better_than_by_its_commonest_class(engine, sentenc
 
     assert score.accuracy > score.majority_accuracy + 0.15
     assert score.macro_f1 > 0.7
+
+
+def test_ten_thousand_documents_have_the_same_scores_in_any_batch_and_order(engine):
+    """Bit for bit, down to the logits: the digest of a run rests on it."""
+    chance = random.Random(11)
+    with gzip.open(ROOT / "tapewatch" / "demo" / "feed.jsonl.gz", "rt") as lines:
+        sentences = [json.loads(line)["text"] for line in lines]
+    texts = sentences + [
+        " ".join(chance.choices(sentences, k=chance.choice([1] * 12 + [2, 2, 9])))[chance.randrange(9) :]
+        for _ in range(10_000 - len(sentences))
+    ]  # fmt: skip
+    topics, sentiments = engine.logits(texts)
+
+    order, first = chance.sample(range(10_000), 10_000), 0
+    while first < 10_000:
+        some = order[first : first + chance.choice([1, 2, 9, 64, 333, 1024])]
+        first += len(some)
+        found = engine.logits([texts[i] for i in some])
+        assert found[0].equal(topics[some])
+        assert found[1].equal(sentiments[some])
