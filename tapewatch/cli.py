@@ -19,10 +19,14 @@ from tapewatch.commands import (
     models,
     replaying,
     rescoring,
+    serving,
     training,
 )
 from tapewatch.logs import configure_logs
+from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
+
+_MENDABLE = (StoreError, RulesError, FeedError, ClassifierError, ScorerError)
 
 app = typer.Typer(
     help="Watches financial news and comments and alerts when negative sentiment spikes.",
@@ -62,6 +66,7 @@ for _command in (
     feedback.correct,
     feedback.corrections,
     rescoring.rescore,
+    serving.serve,
 ):
     app.command()(_command)
 
@@ -70,7 +75,7 @@ def main() -> None:
     """Run a command; exit status 1 and one line for what the user can mend."""
     try:
         app()
-    except (StoreError, RulesError, FeedError, ClassifierError) as error:
+    except _MENDABLE as error:
         _fail(str(error))
     except ValidationError as error:
         wrong = ", ".join(
