@@ -9,6 +9,7 @@ from alerts.rules import RulesError
 from classifier.errors import ClassifierError
 from ingest.files import FeedError
 from store.errors import StoreError
+from tapewatch.archives import ArchiveError
 from tapewatch.commands import (
     classifying,
     drift,
@@ -26,7 +27,7 @@ from tapewatch.logs import configure_logs
 from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
 
-_MENDABLE = (StoreError, RulesError, FeedError, ClassifierError, ScorerError)
+_MENDABLE = (StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError)
 
 app = typer.Typer(
     help="Watches financial news and comments and alerts when negative sentiment spikes.",
