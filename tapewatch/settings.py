@@ -75,6 +75,26 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: Path | None = Field(None, description="client key file (PEM)")
     dashboard_address: str = Field("127.0.0.1", description="address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="port of the dashboard")
+    scorer_url: str | None = Field(
+        None,
+        description="score by this server (docs/scaling.md); unset: by weights on this machine",
+    )
+    scorer_protocol: Literal["tapewatch", "kserve", "vllm"] = Field(
+        "tapewatch", description="what that server speaks"
+    )
+    scorer_token: SecretStr | None = Field(
+        None, description="bearer token that `tapewatch serve` wants and its clients send"
+    )
+    scorer_timeout_seconds: float = Field(
+        60.0, gt=0, description="how long one answer of that server may take"
+    )
+    scorer_patience_seconds: float = Field(
+        120.0, ge=0, description="how long a batch waits for that server before the command fails"
+    )
+    serve_address: str = Field("127.0.0.1", description="address `tapewatch serve` listens on")
+    serve_port: int = Field(
+        8600, ge=0, le=65535, description="port of `tapewatch serve`; 0: any that is free"
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="logs for people or for programs"
     )

@@ -33,6 +33,7 @@ from tapewatch.champion import (
     open_registry,
     serving_folder,
 )
+from tapewatch.remote.scorer import open_http_scorer
 from tapewatch.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,8 +99,23 @@ def open_engine(settings: Settings, device: str = "auto") -> "Engine":
     return load_engine(settings, serving_folder(settings), device)
 
 
+def open_model(settings: Settings, device: str = "auto") -> Model:
+    """What a command scores by from its first document to its last.
+
+    The server of TAPEWATCH_SCORER_URL, else the weights that serve now. Raises ScorerError.
+    """
+    return open_http_scorer(settings) if settings.scorer_url else open_engine(settings, device)
+
+
 def open_scorer(settings: Settings, device: str = "auto") -> Model:
-    """What a worker scores by: the champion, whoever it is, unless TAPEWATCH_WEIGHTS names one."""
+    """What a worker scores by: the server of TAPEWATCH_SCORER_URL, else weights of its own."""
+    if settings.scorer_url:
+        return open_http_scorer(settings)
+    return open_local_scorer(settings, device)
+
+
+def open_local_scorer(settings: Settings, device: str = "auto") -> Model:
+    """The champion, whoever it is, unless TAPEWATCH_WEIGHTS names the weights."""
     if fixed_weights(settings) is not None:
         return open_engine(settings, device)
     return ChampionScorer(

@@ -27,7 +27,7 @@ from tapewatch import console
 from tapewatch.commands.options import Device, Json, RulesFile
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
-from tapewatch.wiring import Replay, ReplayReport, open_engine, open_run, read_rules
+from tapewatch.wiring import Replay, ReplayReport, open_model, open_run, read_rules
 
 PACKAGE = Path(__file__).resolve().parent.parent
 DEMO_FEED = PACKAGE / "demo" / "feed.jsonl.gz"
@@ -116,7 +116,7 @@ def replay_into(  # noqa: PLR0913 - a replay is made of these
     lines = console.messages if quiet else console.output
     with console.progress_bar() as progress:
         task = progress.add_task("Loading the model", total=1.0, detail="")
-        engine = open_engine(settings, device)
+        engine = open_model(settings, device)
         _tell_other_weights(database, run, engine.version)
         progress.update(task, description=f"Replaying {feed.name}")
 

@@ -15,6 +15,7 @@ from store.digest import digest
 from store.runs import delete_run, find_run
 from tapewatch.commands import rescoring
 from tapewatch.commands.rescoring import rescore_run
+from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
 from tapewatch.wiring import Replay, open_run
 
@@ -133,6 +134,27 @@ def test_an_interrupted_rescoring_goes_on(database, engines, replayed):
 
     assert report.documents == 101 - 60
     assert parts(database, "run") == parts(database, "fresh")
+
+
+class Promoted:
+    """A server that has other weights by the time of the second batch."""
+
+    def __init__(self, before, after):
+        self.version, self.labels, self._turn = before.version, before.labels, [before, after]
+
+    def score(self, texts):
+        return self._turn.pop(0).score(texts)
+
+
+def test_weights_that_change_in_the_middle_end_it_with_what_is_done_done(
+    database, engines, replayed
+):
+    first, second = engines
+    run = replayed("run", first)
+    with pytest.raises(ScorerError, match="run it again"):
+        rescore_run(database, Promoted(second, first), run, 30)
+    buckets_equal_recount(database, "run")
+    assert rescore_run(database, second, run, 30).documents == 101 - 30
 
 
 def test_the_command_rescores_with_the_weights_of_the_settings(
