@@ -49,7 +49,7 @@ _HOLD = text("""
 select d.id, d.topic <> r.topic topic_changed, d.sentiment <> r.sentiment sentiment_changed
 from documents d join rescored r on r.id = d.id
 where d.run_id = :run_id and d.model <> r.model
-order by d.id
+order by d.id collate "C"
 for no key update of d
 """)
 
@@ -117,7 +117,7 @@ insert into time_buckets (
 select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
 from differences
 where (documents, negative, neutral, positive, score_sum) <> (0, 0, 0, 0, 0)
-order by width, scope, key, start, kind
+order by width, scope, key collate "C", start, kind
 on conflict (run_id, width, scope, key, start, kind) do update set
     documents = time_buckets.documents + excluded.documents,
     negative = time_buckets.negative + excluded.negative,
