@@ -106,8 +106,10 @@ def add_documents(connection: Connection, run_id: int, batch: ScoredBatch[Predic
     Documents from before the run's retention horizon are not. Raises UnknownRunError if the run
     was deleted.
     """
-    horizon = hold_run(connection, run_id)
+    horizon = hold_run(connection, run_id).documents_from
     firsts, symbols = _distinct(batch, horizon)
+    if not firsts:
+        return 0
     new = _insert_documents(connection, run_id, firsts)
     sums = BatchSums()
     for identity in new:
@@ -129,20 +131,27 @@ def add_documents(connection: Connection, run_id: int, batch: ScoredBatch[Predic
 def _distinct(
     batch: ScoredBatch[Prediction], horizon: datetime | None
 ) -> tuple[dict[str, _Scored], dict[str, set[str]]]:
-    """The first of each id, in order of the ids, and all symbols that the batch names for it."""
+    """The first of each id, in order of the ids, and all symbols that the batch names for it.
+
+    A delivery that is dated before the horizon is left out, so that batches may be cut anywhere.
+    """
     pairs: dict[str, tuple[Document, Prediction]] = {}
     symbols: dict[str, set[str]] = {}
     for document, said in zip(batch.documents, batch.predictions, strict=True):
+        if horizon is not None and document.published_at < horizon:
+            continue
         pairs.setdefault(document.id, (document, said))
         if document.symbols:
             symbols.setdefault(document.id, set()).update(document.symbols)
-    firsts = {}
-    for identity in sorted(pairs):
-        document, said = pairs[identity]
-        if horizon is None or document.published_at >= horizon:
-            scored = _Scored(document, said, said.topic, said.sentiment, said.score)
-            firsts[identity] = scored
+    firsts = {
+        identity: _Scored(document, said, said.topic, said.sentiment, said.score)
+        for identity, (document, said) in sorted(pairs.items(), key=_identity)
+    }
     return firsts, symbols
+
+
+def _identity(pair: tuple[str, object]) -> str:
+    return pair[0]
 
 
 def _insert_documents(
@@ -225,12 +234,13 @@ def _add_sums(connection: Connection, run_id: int, rows: Sequence[Row]) -> None:
         return
     widths, scopes, keys, starts, kinds, sums = zip(*rows, strict=True)
     names = ("documents", "negative", "neutral", "positive", "score_sum")
+    counts = zip(names, zip(*sums, strict=True), strict=True)
     columns = {
         "width": arrays.texts(widths),
         "scope": arrays.texts(scopes),
         "key": arrays.texts(keys),
         "start": arrays.integers(starts),
         "kind": arrays.texts(kinds),
-        **{n: arrays.integers(column) for n, column in zip(names, zip(*sums), strict=True)},
+        **{name: arrays.integers(column) for name, column in counts},
     }
     connection.execute(_BUCKETS, {"run_id": run_id, **columns})

@@ -5,19 +5,21 @@ it the new ones, and moves the time buckets by the exact difference; a bucket th
 documents goes, so that the run's digest becomes that of a fresh replay with the new model. Alerts
 stay as they were judged.
 
-Workers may commit into the run meanwhile. Rows are locked in the order of ``store.commits``:
+Workers may commit into the run meanwhile. Rows are locked in the order of ``store.additions``:
 documents by id, then buckets by key. A worker that adds a symbol to a known document holds that
-document until its symbol is counted. Knows no model.
+document until its symbol is counted. Buckets before the run's retention horizon are not made anew:
+a corrected document that outlived its minute counts nowhere by the minute. Knows no model.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, func, select, text
 
 from classifier.prediction import Prediction
 from store.content import content
 from store.database import copy_rows
+from store.retention import hold_run
 from store.schema import documents
 
 _COLUMNS = (
@@ -117,6 +119,9 @@ insert into time_buckets (
 select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
 from differences
 where (documents, negative, neutral, positive, score_sum) <> (0, 0, 0, 0, 0)
+    and start >= coalesce(
+        case width when 'minute' then cast(:documents_from as timestamptz) else :hours_from end,
+        '-infinity')
 order by width, scope, key collate "C", start, kind
 on conflict (run_id, width, scope, key, start, kind) do update set
     documents = time_buckets.documents + excluded.documents,
@@ -192,11 +197,12 @@ def replace_scores(
     The model must be registered and no document named twice. Documents that the model has scored
     already stay as they are, so a batch may come again.
     """
+    horizon = hold_run(connection, run_id)
     for statement in _PREPARE:
         connection.execute(statement)
     rows = (_row(found.id, said) for found, said in zip(batch, predictions, strict=True))
     copy_rows(connection, _COPY, rows)
-    names = {"run_id": run_id}
+    names = {"run_id": run_id, **asdict(horizon)}
     held = connection.execute(_HOLD, names).all()
     for statement in (_KEEP, _DIFFERENCES, _SCORES, _BUCKETS, _EMPTY_BUCKETS) if held else ():
         connection.execute(statement, names)

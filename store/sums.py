@@ -24,7 +24,7 @@ class BatchSums:
     def __init__(self) -> None:
         self._minutes: dict[Place, list[int]] = {}
 
-    def add(  # noqa: PLR0913 - what a document counts by
+    def add(
         self,
         scopes: Iterable[tuple[str, str]],
         published_at: datetime,
@@ -34,7 +34,7 @@ class BatchSums:
     ) -> None:
         """Count one document under each (scope, key) of ``scopes``."""
         minute = int(published_at.timestamp() // 60)
-        column = _PLACES[sentiment]
+        column = _PLACES.get(sentiment)
         minutes = self._minutes
         for scope, key in scopes:
             place = (scope, key, minute, kind)
@@ -42,7 +42,8 @@ class BatchSums:
             if sums is None:
                 sums = minutes[place] = [0, 0, 0, 0, 0]
             sums[0] += 1
-            sums[column] += 1
+            if column is not None:
+                sums[column] += 1
             sums[_SCORE] += score
 
     def rows(self) -> list[Row]:

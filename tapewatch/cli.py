@@ -17,6 +17,7 @@ from tapewatch.commands import (
     inspecting,
     live,
     models,
+    pruning,
     replaying,
     rescoring,
     training,
@@ -62,6 +63,7 @@ for _command in (
     feedback.correct,
     feedback.corrections,
     rescoring.rescore,
+    pruning.prune,
 ):
     app.command()(_command)
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,45 +61,26 @@ class Work:
     per_minute: int
 
 
-def run(quick: bool) -> dict[str, Any]:
-    """Documents/s by history, batch size, density and workers; seeding 10 million takes minutes."""
+def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
+    """Documents/s by history, batch size, density and workers; 10 million rows take minutes."""
     histories = (0, 5000) if quick else HISTORIES
     documents, rounds = (1024, 1) if quick else (24_576, 5)
     cases = [(512, DENSE)] if quick else [*((size, DENSE) for size in SIZES), (2048, SPARSE)]
+    results: list[dict[str, Any]] = []
+    seeding: dict[int, float] = {}
     with _server() as (url, settings), _workers() as pool:
         database = Database(url)
         database.migrate()
         opened = open_run(database, "live")
-        results: list[dict[str, Any]] = []
-        seeding: dict[int, float] = {}
-        seeded = 0
-        for history in histories:
+        for before, history in itertools.pairwise((0, *histories)):
             begun = time.monotonic()
-            add_history(database, opened.id, seeded, history)
-            seeded, seconds = history, time.monotonic() - begun
-            for size, per_minute in cases:
-                for workers in (1, 2):
-                    found = [
-                        _committed(
-                            pool,
-                            [
-                                Work(url, history + turn, w, workers, size, documents // size, per_minute)
-                                for w in range(workers)
-                            ],
-                        )
-                        for turn in range(rounds)
-                    ]
-                    results.append(
-                        {
-                            "history": history,
-                            "batch": size,
-                            "documents_a_minute": per_minute,
-                            "workers": workers,
-                            "documents_per_second": summary([f[0] for f in found]),
-                            "client_cpu_microseconds": summary([f[1] for f in found]),
-                        }
-                    )
-            seeding[history] = round(seconds, 1)
+            add_history(database, opened.id, before, history)
+            seeding[history] = round(time.monotonic() - begun, 1)
+            for (size, per_minute), workers in itertools.product(cases, (1, 2)):
+                work = Work(url, 0, 0, workers, size, documents // size, per_minute)
+                turns = [replace(work, turn=history + turn) for turn in range(rounds)]
+                found = [_committed(pool, turn) for turn in turns]
+                results.append({"history": history, **_case(work, found)})
         database.close()
     return {
         "server": settings,
@@ -107,6 +88,17 @@ def run(quick: bool) -> dict[str, Any]:
         "rounds": rounds,
         "seeding_seconds": seeding,
         "commits": results,
+    }
+
+
+def _case(work: Work, found: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    rates, spent = zip(*found, strict=True)
+    return {
+        "batch": work.size,
+        "documents_a_minute": work.per_minute,
+        "workers": work.workers,
+        "documents_per_second": summary(rates),
+        "client_cpu_microseconds": summary(spent),
     }
 
 
@@ -138,8 +130,9 @@ def _server() -> Iterator[tuple[str, dict[str, str]]]:
         shutil.rmtree(folder)
 
 
-def _committed(pool: ProcessPoolExecutor, works: Sequence[Work]) -> tuple[float, float]:
+def _committed(pool: ProcessPoolExecutor, work: Work) -> tuple[float, float]:
     """Documents/s of all workers together, and the client's CPU time for one in microseconds."""
+    works = [replace(work, worker=worker) for worker in range(work.workers)]
     found = list(pool.map(_work, works))
     documents = sum(work.size * work.batches for work in works)
     seconds = max(end for _, end, _ in found) - min(begun for begun, _, _ in found)
