@@ -103,16 +103,16 @@ def count_old(
     old = select(func.count()).where(table.run_id == run_id, table.published_at < before)
     corrected = select(said.document_id).where(said.run_id == run_id)
     of_run = select(func.count()).where(buckets.run_id == run_id)
-    hours = of_run.where(buckets.width == "hour", buckets.start < hours_before)
-    counts = (
-        old,
+    counts = [
+        old.where(table.id.not_in(corrected)),
         old.where(table.id.in_(corrected)),
         of_run.where(buckets.width == "minute", buckets.start < before),
-        hours if hours_before is not None else None,
         select(func.count()).where(letters.run_id == run_id, letters.received_at < received_before),
-    )
-    found = [0 if c is None else int(connection.scalar(c) or 0) for c in counts]
-    return Old(found[0] - found[1], *found[1:])
+    ]
+    if hours_before is not None:
+        counts.append(of_run.where(buckets.width == "hour", buckets.start < hours_before))
+    fresh, kept, minutes, dead, *hours = (int(connection.scalar(c) or 0) for c in counts)
+    return Old(fresh, kept, minutes, sum(hours), dead)
 
 
 def delete_documents(
