@@ -53,13 +53,18 @@ _DELETE = {
 _BUCKETS = text("""
 delete from time_buckets where ctid = any(array(
     select ctid from time_buckets
-    where run_id = :run_id and width = :width and scope = :scope and start < :before
+    where run_id = :run_id and width = :width and scope = :scope
+        and start >= :after and start < :before
+    order by start
     limit :limit))
+returning start
 """)
 
 _DEAD_LETTERS = text("""
 delete from dead_letters where ctid = any(array(
-    select ctid from dead_letters where run_id = :run_id and received_at < :before limit :limit))
+    select ctid from dead_letters where run_id = :run_id and received_at < :before
+    order by source, partition, "offset"
+    limit :limit))
 """)
 
 
@@ -134,12 +139,21 @@ def delete_documents(
     return Deleted(gone, symbols, scores, len(corrected), last)
 
 
-def delete_buckets(  # noqa: PLR0913 - one scope of one width of a run
-    connection: Connection, run_id: int, width: str, scope: str, before: datetime, limit: int
-) -> int:
-    """Delete at most ``limit`` buckets that begin before; how many."""
-    names = {"run_id": run_id, "width": width, "scope": scope, "before": before, "limit": limit}
-    return connection.execute(_BUCKETS, names).rowcount
+def delete_buckets(  # noqa: PLR0913 - a part of one scope of one width of a run
+    connection: Connection,
+    run_id: int,
+    width: str,
+    scope: str,
+    span: tuple[datetime, datetime],
+    limit: int,
+) -> tuple[int, datetime]:
+    """Delete the first ``limit`` buckets that begin in [start, end) of ``span``.
+
+    How many there were, and where the last began: the next span begins there.
+    """
+    names = {"run_id": run_id, "width": width, "scope": scope, "limit": limit}
+    rows = connection.scalars(_BUCKETS, {**names, "after": span[0], "before": span[1]}).all()
+    return len(rows), max(rows, default=span[1])
 
 
 def delete_dead_letters(connection: Connection, run_id: int, before: datetime, limit: int) -> int:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, func, select, text
 
 from classifier.prediction import Prediction
+from store import arrays
 from store.content import content
 from store.database import copy_rows
 from store.retention import hold_run
@@ -45,12 +46,13 @@ create temporary table if not exists differences (
 
 _COPY = f"copy rescored ({_COLUMNS}) from stdin"
 
+# The ids are named beside the join, so that no plan reads all documents to find a batch's.
 # Every later statement looks anew, so that it sees what was committed while this one waited. Not
 # `for update`, which a correction that refers to the document would have to wait for.
 _HOLD = text("""
 select d.id, d.topic <> r.topic topic_changed, d.sentiment <> r.sentiment sentiment_changed
 from documents d join rescored r on r.id = d.id
-where d.run_id = :run_id and d.model <> r.model
+where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.model <> r.model
 order by d.id collate "C"
 for no key update of d
 """)
@@ -62,7 +64,7 @@ insert into earlier_scores (
 select d.run_id, d.id, d.model, d.topic, d.sentiment, d.score, d.topic_probabilities,
     d.sentiment_probabilities
 from documents d join rescored r on r.id = d.id
-where d.run_id = :run_id and d.model <> r.model
+where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.model <> r.model
 on conflict (run_id, document_id, model) do update set
     topic = excluded.topic,
     sentiment = excluded.sentiment,
@@ -79,7 +81,7 @@ with sides as (
     cross join lateral (values
         (-1, d.topic, d.sentiment, -d.score), (1, r.topic, r.sentiment, r.score)
     ) side (sign, topic, sentiment, score)
-    where d.run_id = :run_id and d.model <> r.model
+    where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.model <> r.model
 ), counted as (
     select scope.name scope, scope.key, sides.*
     from sides cross join lateral (values
@@ -88,6 +90,7 @@ with sides as (
     union all
     select 'symbol', symbol, sides.*
     from sides join document_symbols on run_id = :run_id and document_id = id
+        and document_id = any(cast(:ids as text[]))
 )
 insert into differences
 select width, scope, key, date_trunc(width, published_at, 'UTC'), kind,
@@ -110,7 +113,8 @@ update documents d set
     truncated = r.truncated,
     model = r.model
 from rescored r
-where d.run_id = :run_id and d.id = r.id and d.model <> r.model
+where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.id = r.id
+    and d.model <> r.model
 """)
 
 _BUCKETS = text("""
@@ -131,10 +135,17 @@ on conflict (run_id, width, scope, key, start, kind) do update set
     score_sum = time_buckets.score_sum + excluded.score_sum
 """)
 
+# A limit of one lets the planner look buckets up one by one only, by their key.
 _EMPTY_BUCKETS = text("""
-delete from time_buckets b using differences d
-where b.run_id = :run_id and b.width = d.width and b.scope = d.scope and b.key = d.key
-    and b.start = d.start and b.kind = d.kind and d.documents < 0 and b.documents = 0
+delete from time_buckets where ctid = any(array(
+    select b.ctid
+    from differences d cross join lateral (
+        select ctid, documents from time_buckets
+        where run_id = :run_id and width = d.width and scope = d.scope and key = d.key
+            and start = d.start and kind = d.kind
+        limit 1
+    ) b
+    where d.documents < 0 and b.documents = 0))
 """)
 
 
@@ -202,7 +213,8 @@ def replace_scores(
         connection.execute(statement)
     rows = (_row(found.id, said) for found, said in zip(batch, predictions, strict=True))
     copy_rows(connection, _COPY, rows)
-    names = {"run_id": run_id, **asdict(horizon)}
+    ids = arrays.texts([found.id for found in batch])
+    names = {"run_id": run_id, "ids": ids, **asdict(horizon)}
     held = connection.execute(_HOLD, names).all()
     for statement in (_KEEP, _DIFFERENCES, _SCORES, _BUCKETS, _EMPTY_BUCKETS) if held else ():
         connection.execute(statement, names)

@@ -130,11 +130,11 @@ class Prune:
     def _delete_buckets(self, width: str, before: datetime) -> None:
         name = f"{width}_buckets"
         for scope in SCOPES:
-            deleted = self.batch
+            deleted, after = self.batch, pruning.BEGINNING[0]
             while deleted == self.batch:
                 with self.database.transaction() as connection:
-                    deleted = pruning.delete_buckets(
-                        connection, self.run.id, width, scope, before, self.batch
+                    deleted, after = pruning.delete_buckets(
+                        connection, self.run.id, width, scope, (after, before), self.batch
                     )
                 setattr(self.pruned, name, getattr(self.pruned, name) + deleted)
                 self.on_progress(self.pruned)

@@ -123,10 +123,11 @@ def prune(database, run, before):
             deleted = delete_documents(connection, run.id, before, position, 7)
         gone, position = gone + deleted.documents, deleted.last
     for scope in SCOPES:
-        deleted = 7
+        deleted, span = 7, (BEGINNING[0], before)
         while deleted == 7:
             with database.transaction() as connection:
-                deleted = delete_buckets(connection, run.id, "minute", scope, before, 7)
+                deleted, last = delete_buckets(connection, run.id, "minute", scope, span, 7)
+            span = (last, before)
     return gone
 
 
@@ -152,12 +153,8 @@ def test_two_workers_a_rescoring_a_prune_and_corrections_agree_in_the_end(databa
         steps = [NOON + hour * HOUR for hour in range(1, HOURS - 1)]
         others = [
             pool.submit(meanwhile, working, lambda n: rescore(database, run, f"m{n % 2}")),
-            pool.submit(
-                meanwhile, working, lambda n: prune(database, run, steps[min(n // 3, 3)])
-            ),
-            pool.submit(
-                meanwhile, working, lambda n: correct(database, run, random.Random(n))
-            ),
+            pool.submit(meanwhile, working, lambda n: prune(database, run, steps[min(n // 3, 3)])),
+            pool.submit(meanwhile, working, lambda n: correct(database, run, random.Random(n))),
         ]
         done = [job.result(200) for job in working]
         _, pruned, _ = [job.result(200) for job in others]
@@ -192,9 +189,7 @@ def test_whatever_the_order_the_digest_is_that_of_one_worker_alone(database, mak
     with ThreadPoolExecutor(3) as pool:
         begin = Barrier(2)
         working = [pool.submit(work, database, run, n, begin) for n in range(2)]
-        rescoring = pool.submit(
-            meanwhile, working, lambda n: rescore(database, run, f"m{n % 2}")
-        )
+        rescoring = pool.submit(meanwhile, working, lambda n: rescore(database, run, f"m{n % 2}"))
         for job in (*working, rescoring):
             job.result(200)
     rescore(database, run, "m0")

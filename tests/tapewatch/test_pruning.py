@@ -12,7 +12,7 @@ from support.commands import wait_until
 from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
-from alerts.rules import Rule, RuleSet
+from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch
@@ -197,7 +197,7 @@ def test_what_was_pruned_is_a_repeat_when_it_comes_again(database, make_run):
 
 def test_counters_checkpoints_and_alerts_stay(database, make_run):
     run = make_run()
-    rule = Rule(name="busy", metric="documents", threshold=1, window=HOUR, min_documents=1)
+    rule = Rule(name="busy", metric=Metric.DOCUMENTS, threshold=1, window=HOUR, min_documents=1)
     Alerter(database, run, RuleSet(rules=(rule,))).advance(NOON)
     events = count(database, "alert_events", run.name)
 
