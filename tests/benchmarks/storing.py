@@ -11,12 +11,13 @@ import multiprocessing
 import random
 import shutil
 import string
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
 from store.database import Database
 from store.embedded import EmbeddedPostgres
+from store.retention import cutoff
+from store.runs import Run
+from tapewatch.pruning import Plan, Prune
 from tapewatch.wiring import StoreSink, open_run
 
 START = datetime(2026, 3, 10, tzinfo=UTC)
@@ -81,6 +85,8 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
                 turns = [replace(work, turn=history + turn) for turn in range(rounds)]
                 found = [_committed(pool, turn) for turn in turns]
                 results.append({"history": history, **_case(work, found)})
+                print(results[-1], file=sys.stderr, flush=True)  # noqa: T201
+        pruning = _pruned(database, opened, pool, replace(work, turn=-1, workers=1), quick=quick)
         database.close()
     return {
         "server": settings,
@@ -88,6 +94,7 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
         "rounds": rounds,
         "seeding_seconds": seeding,
         "commits": results,
+        "pruning": pruning,
     }
 
 
@@ -100,6 +107,37 @@ def _case(work: Work, found: Sequence[tuple[float, float]]) -> dict[str, Any]:
         "documents_per_second": summary(rates),
         "client_cpu_microseconds": summary(spent),
     }
+
+
+def _pruned(
+    database: Database, run: Run, pool: ProcessPoolExecutor, work: Work, *, quick: bool
+) -> dict[str, Any]:
+    """A tenth of the history pruned alone, then a tenth beside a worker; documents/s of both."""
+    work = replace(work, size=512 if quick else 2048, per_minute=DENSE)
+    before = [_committed(pool, replace(work, turn=-1 - turn))[0] for turn in range(3)]
+    alone = _prune(database, run, 81)
+    meanwhile: list[float] = []
+    with ThreadPoolExecutor(1) as thread:
+        pruning = thread.submit(_prune, database, run, 72)
+        while not pruning.done():
+            rate, _ = _committed(pool, replace(work, turn=-10 - len(meanwhile)))
+            meanwhile.append(rate)
+    return {
+        "alone": alone,
+        "beside_a_worker": pruning.result(),
+        "worker_alone": summary(before),
+        "worker_meanwhile": summary(meanwhile),
+    }
+
+
+def _prune(database: Database, run: Run, days: int) -> dict[str, float]:
+    """Prune what is older than so many days before ``START``."""
+    begun = time.monotonic()
+    plan = Plan(cutoff(START - timedelta(days=days), {}), None, START)
+    done = Prune(database, run, plan, 2000).go()
+    seconds = time.monotonic() - begun
+    rate = round(done.documents / seconds)
+    return {**asdict(done), "seconds": round(seconds, 1), "documents_per_second": rate}
 
 
 @contextmanager

@@ -21,3 +21,6 @@ def test_the_quick_benchmark_measures_every_case(tmp_path):
         rates = case["documents_per_second"]
         assert 0 < rates["least"] <= rates["median"] <= rates["most"]
         assert case["client_cpu_microseconds"]["median"] > 0
+    for part in ("alone", "beside_a_worker"):
+        assert found["pruning"][part]["documents"] > 0
+    assert found["pruning"]["worker_meanwhile"]["least"] > 0
