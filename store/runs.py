@@ -62,6 +62,8 @@ def list_runs(connection: Connection) -> list[Run]:
 def delete_run(connection: Connection, name: str) -> None:
     """Forget a run and everything in it."""
     run_id = connection.scalar(select(runs.c.id).where(runs.c.name == name).with_for_update())
+    if run_id is None:
+        return
     for table in (document_symbols, documents, time_buckets):
         connection.execute(delete(table).where(table.c.run_id == run_id))
     connection.execute(delete(runs).where(runs.c.id == run_id))
