@@ -16,101 +16,12 @@ from sqlalchemy.dialects.postgresql import insert
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Committed, DeadLetter, ScoredBatch
-from ingest.document import Document
-from store.database import copy_rows
+from store.additions import add_documents
 from store.errors import CheckpointConflictError
 from store.schema import dead_letters, models
 
 KEPT_PAYLOAD = 1024 * 1024
 """Bytes of a dead letter's payload that are kept; its full size is recorded."""
-
-_COLUMNS = (
-    "ordinal, id, source, kind, published_at, title, text, url, author, language, symbols, "
-    "topic, sentiment, score, topic_probabilities, sentiment_probabilities, truncated, model"
-)
-
-_PREPARE = (
-    text("""
-create temporary table if not exists incoming (
-    ordinal integer, id text, source text, kind text, published_at timestamptz, title text,
-    text text, url text, author text, language text, symbols text[], topic text, sentiment text,
-    score smallint, topic_probabilities smallint[], sentiment_probabilities smallint[],
-    truncated boolean, model text
-) on commit delete rows
-"""),
-    text("""
-create temporary table if not exists counted (
-    scope text, key text, kind text, published_at timestamptz, sentiment text, score smallint
-) on commit delete rows
-"""),
-)
-
-_COPY = f"copy incoming ({_COLUMNS}) from stdin"
-
-_DOCUMENTS = text("""
-with added as (
-    insert into documents (
-        run_id, id, source, kind, published_at, title, text, url, author, language, topic,
-        sentiment, score, topic_probabilities, sentiment_probabilities, truncated, model)
-    select :run_id, id, source, kind, published_at, title, text, url, author, language, topic,
-        sentiment, score, topic_probabilities, sentiment_probabilities, truncated, model
-    from (select distinct on (id) * from incoming order by id, ordinal) firsts
-    order by id
-    on conflict (run_id, id) do nothing
-    returning source, kind, published_at, topic, sentiment, score
-)
-insert into counted
-select scope.name, scope.key, kind, published_at, sentiment, score
-from added
-cross join lateral (values ('all', ''), ('topic', topic), ('source', source)) scope (name, key)
-""")
-
-# A new symbol is counted with the score that the document has. Until that is committed, nobody
-# may give the document another score: see store.rescoring.
-_HOLD_REPEATS = text("""
-select 1 from documents
-where run_id = :run_id and id in (select id from incoming)
-    and xmin <> pg_current_xact_id()::xid
-order by id
-for share
-""")
-
-_SYMBOLS = text("""
-with named as (
-    select distinct id, symbol from incoming cross join unnest(symbols) symbol
-), added as (
-    insert into document_symbols (run_id, document_id, symbol, published_at)
-    select run_id, id, symbol, published_at
-    from named join documents using (id)
-    where run_id = :run_id
-    order by id, symbol
-    on conflict (run_id, document_id, symbol) do nothing
-    returning document_id, symbol
-)
-insert into counted
-select 'symbol', symbol, kind, published_at, sentiment, score
-from added join documents on run_id = :run_id and id = document_id
-""")
-
-_BUCKETS = text("""
-insert into time_buckets (
-    run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
-select :run_id, width, scope, key, date_trunc(width, published_at, 'UTC'), kind,
-    count(*),
-    count(*) filter (where sentiment = 'negative'),
-    count(*) filter (where sentiment = 'neutral'),
-    count(*) filter (where sentiment = 'positive'),
-    sum(score)
-from counted cross join (values ('hour'), ('minute')) widths (width)
-group by width, scope, key, 5, kind
-order by width, scope, key, 5, kind
-on conflict (run_id, width, scope, key, start, kind) do update set
-    documents = time_buckets.documents + excluded.documents,
-    negative = time_buckets.negative + excluded.negative,
-    neutral = time_buckets.neutral + excluded.neutral,
-    positive = time_buckets.positive + excluded.positive,
-    score_sum = time_buckets.score_sum + excluded.score_sum
-""")
 
 _COUNTERS = text("""
 update counters set
@@ -145,7 +56,7 @@ def commit_batch(connection: Connection, run_id: int, batch: ScoredBatch[Predict
     Raises CheckpointConflictError if a partition's checkpoint is not where the batch began; the
     caller's transaction then rolls everything back.
     """
-    added = _add_documents(connection, run_id, batch) if batch.documents else 0
+    added = add_documents(connection, run_id, batch) if batch.documents else 0
     _add_dead_letters(connection, run_id, batch.dead_letters)
     repeats = len(batch.documents) - added
     committed = Committed(added, repeats, len(batch.dead_letters))
@@ -168,44 +79,6 @@ def register_model(connection: Connection, version: str, labels: Labels) -> None
     names = {"topics": list(labels.topics), "sentiments": list(labels.sentiments)}
     statement = insert(models).values(version=version, **names).on_conflict_do_nothing()
     connection.execute(statement)
-
-
-def _add_documents(connection: Connection, run_id: int, batch: ScoredBatch[Prediction]) -> int:
-    for statement in _PREPARE:
-        connection.execute(statement)
-    pairs = enumerate(zip(batch.documents, batch.predictions, strict=True))
-    rows = (_row(ordinal, document, prediction) for ordinal, (document, prediction) in pairs)
-    copy_rows(connection, _COPY, rows)
-    scopes = 3
-    added = connection.execute(_DOCUMENTS, {"run_id": run_id}).rowcount // scopes
-    if added < len(batch.documents):
-        connection.execute(_HOLD_REPEATS, {"run_id": run_id})
-    connection.execute(_SYMBOLS, {"run_id": run_id})
-    connection.execute(_BUCKETS, {"run_id": run_id})
-    return added
-
-
-def _row(ordinal: int, document: Document, prediction: Prediction) -> tuple[object, ...]:
-    return (
-        ordinal,
-        document.id,
-        document.source,
-        document.kind,
-        document.published_at,
-        document.title,
-        document.text,
-        document.url,
-        document.author,
-        document.language,
-        list(document.symbols),
-        prediction.topic,
-        prediction.sentiment,
-        prediction.score,
-        list(prediction.topic_probabilities.values()),
-        list(prediction.sentiment_probabilities.values()),
-        prediction.truncated,
-        prediction.model,
-    )
 
 
 def _add_dead_letters(connection: Connection, run_id: int, letters: Sequence[DeadLetter]) -> None:

@@ -66,7 +66,7 @@ def add_correction(connection: Connection, correction: Correction) -> int:
     """
     if correction.topic is None and correction.sentiment is None:
         raise CorrectionError("a correction names a topic, a sentiment or both")
-    labels = labels_of(connection, correction.run_id, correction.document_id)
+    labels = labels_of(connection, correction.run_id, correction.document_id, keep=True)
     for head, name, known in (
         ("topic", correction.topic, labels.topics),
         ("sentiment", correction.sentiment, labels.sentiments),
@@ -86,17 +86,24 @@ def withdraw_corrections(
 
     Raises UnknownDocumentError, or CorrectionError where nobody does so.
     """
-    labels_of(connection, run_id, document_id)
+    labels_of(connection, run_id, document_id, keep=True)
     return _insert(connection, Correction(run_id, document_id, None, None, author, note))
 
 
-def labels_of(connection: Connection, run_id: int, document_id: str) -> Labels:
-    """The labels of the model that scored the document. Raises UnknownDocumentError."""
+def labels_of(
+    connection: Connection, run_id: int, document_id: str, *, keep: bool = False
+) -> Labels:
+    """The labels of the model that scored the document. Raises UnknownDocumentError.
+
+    With ``keep`` nobody can delete the document until the transaction ends.
+    """
     statement = (
         select(models.c.topics, models.c.sentiments)
         .join(documents, documents.c.model == models.c.version)
         .where(documents.c.run_id == run_id, documents.c.id == document_id)
     )
+    if keep:
+        statement = statement.with_for_update(read=True, key_share=True, of=documents)
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise UnknownDocumentError(

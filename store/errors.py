@@ -31,3 +31,7 @@ class UnknownDocumentError(StoreError):
 
 class CorrectionError(StoreError):
     """A correction says nothing, or names what the document's model does not know."""
+
+
+class PruneConflictError(StoreError):
+    """Another prune is at work on the run; wait until it is done."""

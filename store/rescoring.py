@@ -5,19 +5,22 @@ it the new ones, and moves the time buckets by the exact difference; a bucket th
 documents goes, so that the run's digest becomes that of a fresh replay with the new model. Alerts
 stay as they were judged.
 
-Workers may commit into the run meanwhile. Rows are locked in the order of ``store.commits``:
+Workers may commit into the run meanwhile. Rows are locked in the order of ``store.additions``:
 documents by id, then buckets by key. A worker that adds a symbol to a known document holds that
-document until its symbol is counted. Knows no model.
+document until its symbol is counted. Buckets before the run's retention horizon are not made anew:
+a corrected document that outlived its minute counts nowhere by the minute. Knows no model.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, func, select, text
 
 from classifier.prediction import Prediction
+from store import arrays
 from store.content import content
 from store.database import copy_rows
+from store.retention import hold_run
 from store.schema import documents
 
 _COLUMNS = (
@@ -43,13 +46,14 @@ create temporary table if not exists differences (
 
 _COPY = f"copy rescored ({_COLUMNS}) from stdin"
 
+# The ids are named beside the join, so that no plan reads all documents to find a batch's.
 # Every later statement looks anew, so that it sees what was committed while this one waited. Not
 # `for update`, which a correction that refers to the document would have to wait for.
 _HOLD = text("""
 select d.id, d.topic <> r.topic topic_changed, d.sentiment <> r.sentiment sentiment_changed
 from documents d join rescored r on r.id = d.id
-where d.run_id = :run_id and d.model <> r.model
-order by d.id
+where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.model <> r.model
+order by d.id collate "C"
 for no key update of d
 """)
 
@@ -60,7 +64,7 @@ insert into earlier_scores (
 select d.run_id, d.id, d.model, d.topic, d.sentiment, d.score, d.topic_probabilities,
     d.sentiment_probabilities
 from documents d join rescored r on r.id = d.id
-where d.run_id = :run_id and d.model <> r.model
+where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.model <> r.model
 on conflict (run_id, document_id, model) do update set
     topic = excluded.topic,
     sentiment = excluded.sentiment,
@@ -77,7 +81,7 @@ with sides as (
     cross join lateral (values
         (-1, d.topic, d.sentiment, -d.score), (1, r.topic, r.sentiment, r.score)
     ) side (sign, topic, sentiment, score)
-    where d.run_id = :run_id and d.model <> r.model
+    where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.model <> r.model
 ), counted as (
     select scope.name scope, scope.key, sides.*
     from sides cross join lateral (values
@@ -86,6 +90,7 @@ with sides as (
     union all
     select 'symbol', symbol, sides.*
     from sides join document_symbols on run_id = :run_id and document_id = id
+        and document_id = any(cast(:ids as text[]))
 )
 insert into differences
 select width, scope, key, date_trunc(width, published_at, 'UTC'), kind,
@@ -108,7 +113,8 @@ update documents d set
     truncated = r.truncated,
     model = r.model
 from rescored r
-where d.run_id = :run_id and d.id = r.id and d.model <> r.model
+where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.id = r.id
+    and d.model <> r.model
 """)
 
 _BUCKETS = text("""
@@ -117,7 +123,10 @@ insert into time_buckets (
 select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
 from differences
 where (documents, negative, neutral, positive, score_sum) <> (0, 0, 0, 0, 0)
-order by width, scope, key, start, kind
+    and start >= coalesce(
+        case width when 'minute' then cast(:documents_from as timestamptz) else :hours_from end,
+        '-infinity')
+order by width, scope, key collate "C", start, kind
 on conflict (run_id, width, scope, key, start, kind) do update set
     documents = time_buckets.documents + excluded.documents,
     negative = time_buckets.negative + excluded.negative,
@@ -126,10 +135,17 @@ on conflict (run_id, width, scope, key, start, kind) do update set
     score_sum = time_buckets.score_sum + excluded.score_sum
 """)
 
+# A limit of one lets the planner look buckets up one by one only, by their key.
 _EMPTY_BUCKETS = text("""
-delete from time_buckets b using differences d
-where b.run_id = :run_id and b.width = d.width and b.scope = d.scope and b.key = d.key
-    and b.start = d.start and b.kind = d.kind and d.documents < 0 and b.documents = 0
+delete from time_buckets where ctid = any(array(
+    select b.ctid
+    from differences d cross join lateral (
+        select ctid, documents from time_buckets
+        where run_id = :run_id and width = d.width and scope = d.scope and key = d.key
+            and start = d.start and kind = d.kind
+        limit 1
+    ) b
+    where d.documents < 0 and b.documents = 0))
 """)
 
 
@@ -192,11 +208,13 @@ def replace_scores(
     The model must be registered and no document named twice. Documents that the model has scored
     already stay as they are, so a batch may come again.
     """
+    horizon = hold_run(connection, run_id)
     for statement in _PREPARE:
         connection.execute(statement)
     rows = (_row(found.id, said) for found, said in zip(batch, predictions, strict=True))
     copy_rows(connection, _COPY, rows)
-    names = {"run_id": run_id}
+    ids = arrays.texts([found.id for found in batch])
+    names = {"run_id": run_id, "ids": ids, **asdict(horizon)}
     held = connection.execute(_HOLD, names).all()
     for statement in (_KEEP, _DIFFERENCES, _SCORES, _BUCKETS, _EMPTY_BUCKETS) if held else ():
         connection.execute(statement, names)

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ingest.batch import Checkpoint, Committed, Partition
 from store.errors import RunConflictError, UnknownRunError
-from store.schema import checkpoints, counters, documents, runs
+from store.schema import checkpoints, counters, document_symbols, documents, runs, time_buckets
 
 LIVE = "live"
 
@@ -23,6 +23,8 @@ class Run:
     created_at: datetime
     finished_at: datetime | None
     evaluated_until: datetime | None
+    documents_from: datetime | None = None
+    hours_from: datetime | None = None
 
 
 def open_run(connection: Connection, name: str, feed: str | None = None) -> Run:
@@ -59,7 +61,12 @@ def list_runs(connection: Connection) -> list[Run]:
 
 def delete_run(connection: Connection, name: str) -> None:
     """Forget a run and everything in it."""
-    connection.execute(delete(runs).where(runs.c.name == name))
+    run_id = connection.scalar(select(runs.c.id).where(runs.c.name == name).with_for_update())
+    if run_id is None:
+        return
+    for table in (document_symbols, documents, time_buckets):
+        connection.execute(delete(table).where(table.c.run_id == run_id))
+    connection.execute(delete(runs).where(runs.c.id == run_id))
 
 
 def finish_run(connection: Connection, run_id: int) -> None:

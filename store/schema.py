@@ -38,6 +38,11 @@ def _run(*, primary_key: bool = True) -> Column[int]:
     return Column("run_id", Integer, key, primary_key=primary_key, nullable=False)
 
 
+def _run_unchecked() -> Column[int]:
+    """Where workers write in bulk: they hold the run's row instead of a key checked row by row."""
+    return Column("run_id", Integer, primary_key=True, nullable=False)
+
+
 def _count(name: str, kind: type[Integer] = BigInteger) -> Column[int]:
     return Column(name, kind, nullable=False, server_default="0")
 
@@ -69,6 +74,8 @@ runs = Table(
     _moment("created_at", now=True),
     Column("finished_at", _MOMENT),
     Column("evaluated_until", _MOMENT),
+    Column("documents_from", _MOMENT),
+    Column("hours_from", _MOMENT),
 )
 
 models = Table(
@@ -83,7 +90,7 @@ models = Table(
 documents = Table(
     "documents",
     metadata,
-    _run(),
+    _run_unchecked(),
     _text("id", primary_key=True),
     _text("source"),
     _text("kind"),
@@ -99,7 +106,7 @@ documents = Table(
     _probabilities("topic_probabilities"),
     _probabilities("sentiment_probabilities"),
     Column("truncated", Boolean, nullable=False),
-    Column("model", Text, ForeignKey("models.version"), nullable=False),
+    _text("model"),
     _moment("ingested_at", now=True),
     Index("documents_by_time", "run_id", "published_at"),
     Index("documents_by_topic", "run_id", "topic", "published_at"),
@@ -108,7 +115,7 @@ documents = Table(
 document_symbols = Table(
     "document_symbols",
     metadata,
-    _run(),
+    _run_unchecked(),
     _text("document_id", primary_key=True),
     _text("symbol", primary_key=True),
     _moment("published_at"),
@@ -118,7 +125,7 @@ document_symbols = Table(
 time_buckets = Table(
     "time_buckets",
     metadata,
-    _run(),
+    _run_unchecked(),
     _text("width", primary_key=True),
     _text("scope", primary_key=True),
     _text("key", primary_key=True),

@@ -18,6 +18,7 @@ from tapewatch.commands import (
     inspecting,
     live,
     models,
+    pruning,
     replaying,
     rescoring,
     serving,
@@ -68,6 +69,7 @@ for _command in (
     feedback.corrections,
     rescoring.rescore,
     serving.serve,
+    pruning.prune,
 ):
     app.command()(_command)
 

@@ -8,16 +8,16 @@ from store.database import Database
 from store.runs import find_run
 
 _RECOUNT = """
-with counted as (
-    select 'all' scope, '' key, published_at, kind, sentiment, score
-    from documents where run_id = :run
-    union all select 'topic', topic, published_at, kind, sentiment, score
-    from documents where run_id = :run
-    union all select 'source', source, published_at, kind, sentiment, score
-    from documents where run_id = :run
+with horizon as (
+    select coalesce(documents_from, '-infinity') start from runs where id = :run
+), retained as (
+    select * from documents where run_id = :run and published_at >= (select start from horizon)
+), counted as (
+    select 'all' scope, '' key, published_at, kind, sentiment, score from retained
+    union all select 'topic', topic, published_at, kind, sentiment, score from retained
+    union all select 'source', source, published_at, kind, sentiment, score from retained
     union all select 'symbol', s.symbol, d.published_at, d.kind, d.sentiment, d.score
-    from documents d join document_symbols s on s.run_id = d.run_id and s.document_id = d.id
-    where d.run_id = :run
+    from retained d join document_symbols s on s.run_id = d.run_id and s.document_id = d.id
 ), recount as (
     select width, scope, key, date_trunc(width, published_at, 'UTC') start, kind,
         count(*) documents, count(*) filter (where sentiment = 'negative') negative,
@@ -27,7 +27,7 @@ with counted as (
     group by 1, 2, 3, 4, 5
 ), kept as (
     select width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
-    from time_buckets where run_id = :run
+    from time_buckets where run_id = :run and start >= (select start from horizon)
 )
 select (select count(*) from recount) buckets,
     (select count(*) from (table recount except table kept) missing)
@@ -54,7 +54,10 @@ def taken_in(database: Database, run: str) -> int:
 
 
 def buckets_equal_recount(database: Database, run: str) -> None:
-    """Every bucket is what counting the documents again gives, and there are some."""
+    """Every bucket is what counting the documents again gives, and there are some.
+
+    Of a pruned run: every bucket from its retention horizon on.
+    """
     with database.transaction() as connection:
         found = find_run(connection, run)
         row = connection.execute(text(_RECOUNT), {"run": found.id}).one()

@@ -1,0 +1,94 @@
+"""Makes a run look old: documents, symbols and buckets of the 90 days before 10 March 2026.
+
+They are made inside the server and loaded without indexes. Knows no measuring.
+"""
+
+from sqlalchemy import text
+
+from classifier.labels import TOPICS
+from store.database import Database
+
+_DROP = """
+alter table corrections drop constraint corrections_run_id_document_id_fkey;
+alter table earlier_scores drop constraint earlier_scores_run_id_document_id_fkey;
+alter table documents drop constraint documents_pkey;
+drop index documents_by_time;
+drop index documents_by_topic;
+alter table document_symbols drop constraint document_symbols_pkey;
+drop index documents_by_symbol;
+"""
+_MAKE = """
+set local maintenance_work_mem = '512MB';
+alter table documents add primary key (run_id, id);
+create index documents_by_time on documents (run_id, published_at);
+create index documents_by_topic on documents (run_id, topic, published_at);
+alter table document_symbols add primary key (run_id, document_id, symbol);
+create index documents_by_symbol on document_symbols (run_id, symbol, published_at);
+alter table corrections add foreign key (run_id, document_id)
+    references documents (run_id, id) on delete cascade;
+alter table earlier_scores add foreign key (run_id, document_id)
+    references documents (run_id, id) on delete cascade;
+"""
+
+_DOCUMENTS = """
+insert into documents (
+    run_id, id, source, kind, published_at, title, text, url, author, language, topic, sentiment,
+    score, topic_probabilities, sentiment_probabilities, truncated, model)
+select :run_id, substr(md5(i::text), 1, 16),
+    (array['wire', 'tape', 'posts', 'blog', 'desk'])[1 + i % 5],
+    case when i % 2 = 0 then 'news' else 'comment' end,
+    timestamptz '2026-03-10 00:00Z' - i * (interval '90 days' / :documents),
+    case when i % 2 = 0 then md5((-i)::text) end,
+    repeat(md5(i::text) || ' ', 3), 'https://example.test/' || i, 'author', 'en',
+    (cast(:topics as text[]))[1 + i % 20],
+    (array['negative', 'neutral', 'positive'])[1 + i % 3],
+    (array[-6000, 0, 6000])[1 + i % 3], cast(:probabilities as smallint[]),
+    '{3000,3000,4000}', false, 'history'
+from generate_series(cast(:first as integer), cast(:documents as integer)) i
+"""
+
+# Two for a fifth of the documents and one for the others; few symbols are named often.
+_SYMBOLS = """
+insert into document_symbols (run_id, document_id, symbol, published_at)
+select :run_id, substr(md5(i::text), 1, 16),
+    'S' || floor(power(500, (i::bigint * 7919 % 1000) / 1000.0)) + n,
+    timestamptz '2026-03-10 00:00Z' - i * (interval '90 days' / :documents)
+from generate_series(cast(:first as integer), cast(:documents as integer)) i
+cross join generate_series(0, case when i % 5 = 0 then 1 else 0 end) n
+"""
+
+_BUCKETS = """
+insert into time_buckets (
+    run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
+select :run_id, width, scope, key, date_trunc(width, start), 'news', 1, 1, 0, 0, -6000
+from generate_series(
+    timestamptz '2025-12-10 00:00Z', '2026-03-09 23:59Z',
+    greatest(interval '1 minute', interval '90 days' * 20 / :documents)) start
+cross join (select 'topic', unnest(cast(:topics as text[])) union all select 'all', '')
+    scopes (scope, key)
+cross join (values ('minute'), ('hour')) widths (width)
+on conflict do nothing
+"""
+
+
+def add_history(database: Database, run_id: int, known: int, documents: int) -> None:
+    """Fill the run up from ``known`` such documents to ``documents``, with fresh statistics."""
+    if documents == known:
+        return
+    names = {
+        "run_id": run_id,
+        "first": known + 1,
+        "documents": documents,
+        "topics": list(TOPICS),
+        "probabilities": [500] * len(TOPICS),
+    }
+    with database.transaction() as connection:
+        connection.execute(text(_DROP))
+        connection.execute(text(_DOCUMENTS), names)
+        connection.execute(text(_SYMBOLS), names)
+        connection.execute(text(_BUCKETS), names)
+    with database.transaction() as connection:
+        connection.execute(text(_MAKE))
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("vacuum analyze"))
+        connection.execute(text("checkpoint"))

@@ -1,0 +1,205 @@
+"""What runs often costs the same however much a run holds: it reads no table or index whole.
+
+The plans are those that PostgreSQL makes, in the very transactions, over 100,000 documents of 90
+days with fresh statistics.
+"""
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from benchmarks.history import add_history
+from sqlalchemy import event
+
+from classifier.labels import SENTIMENTS, TOPICS, Labels
+from classifier.prediction import Prediction
+from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
+from ingest.document import Document
+from store import buckets, corrections, drift, pruning, rescoring, runs, views
+from store.alertlog import lock_cursor, read_progress
+from store.commits import commit_batch, register_model
+from store.database import Database
+from store.retention import move_horizon, read_cutoff
+
+END = datetime(2026, 3, 10, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+LARGE = {"documents", "document_symbols", "time_buckets"}
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """A database whose one run has 100,000 documents."""
+    with postgres.database() as url:
+        opened = Database(url)
+        opened.migrate()
+        with opened.transaction() as connection:
+            register_model(connection, "history", Labels())
+            register_model(connection, "new", Labels())
+            run = runs.open_run(connection, "live")
+        add_history(opened, run.id, 0, 100_000)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def run(database):
+    with database.transaction() as connection:
+        return runs.find_run(connection, "live")
+
+
+@contextmanager
+def planned(database):
+    """The transaction to act in, which is rolled back, and the plans of all that is asked in it."""
+    plans = []
+
+    def explain(connection, _cursor, statement, parameters, *_):
+        if statement.split(None, 1)[0].lower() in ("select", "insert", "update", "delete", "with"):
+            driver = connection.connection.driver_connection
+            (found,) = driver.execute(f"explain (format json) {statement}", parameters).fetchone()
+            plans.append((statement, found[0]["Plan"]))
+
+    with database.engine.connect() as connection:
+        event.listen(database.engine, "before_cursor_execute", explain)
+        try:
+            yield connection, plans
+        finally:
+            event.remove(database.engine, "before_cursor_execute", explain)
+            connection.rollback()
+
+
+def nodes(plan):
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
+
+
+def read_whole(plan):
+    """The nodes of a plan that read a large table, or an index of one, from end to end."""
+    for node in nodes(plan):
+        kind = node["Node Type"]
+        if kind == "Seq Scan" and node["Relation Name"] in LARGE:
+            yield node
+        if kind in ("Index Scan", "Index Only Scan", "Bitmap Index Scan"):
+            within = node.get("Index Cond", "")
+            if node.get("Relation Name", "time_buckets") in LARGE and "run_id" not in within:
+                yield node
+
+
+def assert_reads_parts_only(plans):
+    """None reads a large table whole, and each large index is entered by more than the run."""
+    assert plans
+    for statement, plan in plans:
+        found = list(read_whole(plan))
+        assert not found, f"{statement}\n{json.dumps(found, indent=1)}"
+
+
+def post(number, *symbols, at=END):
+    return Document(
+        id=f"new{number:05}", source="wire", kind="news", published_at=at, text="x", symbols=symbols
+    )
+
+
+def said(model="history"):
+    sure = dict.fromkeys(SENTIMENTS, 0) | {"negative": 10_000}
+    return Prediction(dict.fromkeys(TOPICS, 500), sure, model, 1)
+
+
+def batch_of(posts, number=0):
+    step = Advance(Partition("topic", number), None, Checkpoint(1, END))
+    return ScoredBatch(posts, [said() for _ in posts], [], [step])
+
+
+@pytest.mark.parametrize("size", [1, 64, 512, 8192])
+def test_a_commit_finds_repeats_symbols_and_buckets_by_their_keys(database, run, size):
+    posts = [post(i, "S1", f"S{i % 500}", at=END - i * timedelta(seconds=1)) for i in range(size)]
+    again = [post(i, "S2", "S3") for i in range(0, size, 2)]
+    with planned(database) as (connection, plans):
+        commit_batch(connection, run.id, batch_of(posts))
+        commit_batch(connection, run.id, batch_of([*again, post(99_999, "S1")], 1))
+
+    assert_reads_parts_only(plans)
+    touched = {node.get("Relation Name") for _, plan in plans for node in nodes(plan)}
+    assert touched >= LARGE
+
+
+@pytest.mark.parametrize("size", [1, 512])
+def test_a_rescored_batch_is_found_by_its_ids(database, run, size):
+    with planned(database) as (connection, plans):
+        found = rescoring.documents_to_rescore(connection, run.id, "new", "8", size)
+        assert len(found) == size
+        rescoring.replace_scores(connection, run.id, found, [said("new") for _ in found])
+
+    assert_reads_parts_only(plans)
+
+
+@pytest.mark.parametrize("scope", buckets.SCOPES)
+@pytest.mark.parametrize("keys", [None, ["Macro", "Earnings"]])
+def test_the_alerter_reads_the_minutes_that_it_judges(database, run, scope, keys):
+    with planned(database) as (connection, plans):
+        lock_cursor(connection, run.id)
+        read_progress(connection, run.id)
+        buckets.span(connection, run.id)
+        list(buckets.read_buckets(connection, run.id, scope, END - HOUR, END, keys))
+
+    assert_reads_parts_only(plans)
+
+
+SLICES = [
+    views.Slice(1, "all", END - DAY, END),
+    views.Slice(1, "all", END - DAY, END, kind="news"),
+    views.Slice(1, "topic", END - DAY, END, key="Macro"),
+    views.Slice(1, "source", END - DAY, END, key="wire"),
+    views.Slice(1, "symbol", END - DAY, END, key="S1"),
+    views.Slice(1, "symbol", END - DAY, END, key="S400"),
+]
+
+
+@pytest.mark.parametrize("part", SLICES, ids=lambda part: f"{part.scope}-{part.key}-{part.kind}")
+def test_a_screen_reads_its_slice(database, run, part):
+    with planned(database) as (connection, plans):
+        views.summarize_runs(connection)
+        views.read_bins(connection, part, timedelta(minutes=15))
+        views.read_bins(connection, part, HOUR)
+        views.largest_keys(connection, part)
+        views.read_documents(connection, part)
+        views.read_documents(connection, part, negative_first=True)
+        views.read_content(connection, run.id, "c4ca4238a0b92382")
+        corrections.labels_of(connection, run.id, "c4ca4238a0b92382")
+        corrections.corrections_of(connection, run.id, "c4ca4238a0b92382")
+
+    assert_reads_parts_only(plans)
+
+
+def test_the_newest_documents_of_all_time_are_read_from_the_end(database, run):
+    part = views.Slice(run.id, "all", END - 90 * DAY, END)
+    with planned(database) as (connection, plans):
+        assert len(views.read_documents(connection, part, limit=50)) == 50
+
+    assert_reads_parts_only(plans)
+
+
+def test_drift_reads_its_span(database, run):
+    with planned(database) as (connection, plans):
+        drift.class_counts(connection, run.id, END - DAY, END)
+        drift.sample_for_drift(connection, run.id, END - DAY, END, 100)
+
+    assert_reads_parts_only(plans)
+
+
+@pytest.mark.parametrize("age", [timedelta(days=89), timedelta(days=45), timedelta(days=1)])
+def test_a_pruned_batch_is_found_by_its_age(database, run, age):
+    before = END - age
+    with planned(database) as (connection, plans):
+        read_cutoff(connection, run.id, before, HOUR)
+        move_horizon(connection, run.id, before, None)
+        position = pruning.BEGINNING
+        for _ in range(2):
+            deleted = pruning.delete_documents(connection, run.id, before, position, 500)
+            assert deleted.documents == 500
+            position = deleted.last
+        for scope in ("all", "topic"):
+            span = (pruning.BEGINNING[0], before)
+            pruning.delete_buckets(connection, run.id, "minute", scope, span, 500)
+
+    assert_reads_parts_only(plans)
