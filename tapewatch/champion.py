@@ -1,10 +1,10 @@
 """The champion at work: who serves by the settings, and a scorer that follows a promotion.
 
 A batch is scored wholly by one version: the look at the registry, one ``stat``, and the change
-come between two batches. New weights are loaded on a thread of their own, so that weights that
-take longer than Kafka would wait do not hold up the polling; until they are there, and if they
-never come, the old ones go on. Both are in memory for that while. Knows neither Kafka nor the
-store.
+come between two batches, and what another version has tokenized is tokenized anew. New weights are
+loaded on a thread of their own, so that weights that take longer than Kafka would wait do not hold
+up the polling; until they are there, and if they never come, the old ones go on. Both are in memory
+for that while. Knows neither Kafka nor the store.
 """
 
 import time
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -20,6 +20,9 @@ from classifier.continual.registry import Registry, RegistryError
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from tapewatch.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from classifier.engine import TokenizedText
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +45,12 @@ class Model(Protocol):
 
     def score(self, texts: Sequence[str]) -> Sequence[Prediction]:
         """One prediction a text, in order."""
+
+    def tokenize(self, texts: Sequence[str]) -> "Sequence[TokenizedText]":
+        """The first half of ``score``."""
+
+    def predict(self, tokenized: "Sequence[TokenizedText]") -> Sequence[Prediction]:
+        """The second half of ``score``."""
 
 
 Load = Callable[[Path], Model]
@@ -104,6 +113,18 @@ class ChampionScorer:
         """One prediction a text, in order, all by one version."""
         self._follow()
         return self._model.score(texts)
+
+    def tokenize(self, texts: Sequence[str]) -> "Sequence[TokenizedText]":
+        """As the version reads them that serves at this moment. Safe beside ``predict``."""
+        return self._model.tokenize(texts)
+
+    def predict(self, tokenized: "Sequence[TokenizedText]") -> Sequence[Prediction]:
+        """One prediction a text, in order, all by one version, whichever has tokenized them."""
+        self._follow()
+        model = self._model
+        if any(text.model != model.version for text in tokenized):
+            tokenized = model.tokenize([text.text for text in tokenized])
+        return model.predict(tokenized)
 
     def close(self) -> None:
         """Begin no more loading."""

@@ -40,7 +40,13 @@ class Settings(BaseSettings):
         description="processor threads of the classifier; 0: as many as torch takes by itself",
     )
     batch_documents: int = Field(
-        512, ge=1, le=10_000, description="documents polled, scored and committed at once"
+        512, ge=1, le=10_000, description="records of one batch at most: one poll, one transaction"
+    )
+    batch_tokens: int = Field(
+        16_384, ge=1, description="tokens of one batch at most, unless one document has more"
+    )
+    batch_wait_milliseconds: int = Field(
+        100, ge=0, le=60_000, description="how long a document waits for others to fill its batch"
     )
     allowed_lateness_seconds: int = Field(
         60, ge=0, description="how far behind the newest document another is not late yet"

@@ -27,6 +27,7 @@ from tapewatch.kafka_options import kafka_settings
 from tapewatch.settings import Settings
 from tapewatch.wiring import (
     StoreSink,
+    batch_limits,
     existing_run,
     make_alerter,
     open_run,
@@ -49,10 +50,10 @@ def worker(run: RunName = LIVE, device: Device = "auto") -> None:
             register_partitions(connection, opened.id, partitions)
         sink = StoreSink(database, opened)
         pipeline = Pipeline(
-            KafkaSource(kafka, sink.checkpoints),
+            KafkaSource(kafka),
             scorer,
             sink,
-            settings.batch_documents,
+            batch_limits(settings),
             timedelta(seconds=settings.allowed_lateness_seconds),
             on_commit=lambda done: log.info(
                 "committed",
