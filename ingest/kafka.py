@@ -9,7 +9,7 @@ listener only takes a note; the next poll raises it, and whatever was fetched be
 has rewound is thrown away and read again.
 """
 
-import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +29,9 @@ POLL_MILLISECONDS = 100
 """How long a poll waits for the first record; it returns as soon as there is one."""
 
 HOLD_MILLISECONDS = 10
+JOIN_SECONDS = 1.0
+"""How long one call stays with a rebalance under way, before it lets its caller look around."""
+
 BROKER_WAIT_MILLISECONDS = 100
 """How long the broker keeps a request open for partitions in which nothing is new."""
 
@@ -56,7 +59,7 @@ class KafkaSource:
     """The partitions that the group has given us, read from our own checkpoints."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._assigned = _Assigned()
+        self._assignment = _Assignment()
         self._held = False
         self.checkpoints: dict[Partition, Checkpoint | None] = {}
         with reaching(settings):
@@ -74,7 +77,7 @@ class KafkaSource:
             # Waits until no question about no topics is under way: its answer, should it come after
             # the group was joined, would leave us without partitions for minutes.
             self._consumer.topics()
-        self._consumer.subscribe(topics=list(settings.topics), listener=self._assigned)
+        self._consumer.subscribe(topics=list(settings.topics), listener=self._assignment)
 
     def poll(self, limit: int) -> list[Record]:
         """Records of our partitions, in order within each; empty when nothing came in time.
@@ -85,7 +88,12 @@ class KafkaSource:
             self._consumer.resume(*self._consumer.paused())
             self._held = False
         fetched = self._consumer.poll(timeout_ms=POLL_MILLISECONDS, max_records=limit)
-        self._raise_if_moved()
+        self._join()
+        if self._assignment.rejoining:
+            return []
+        if self._assignment.moved:
+            ours = ", ".join(map(str, sorted(map(_partition, self._consumer.assignment()))))
+            raise PartitionsMovedError(f"the group has given us {ours or 'nothing'}")
         return [
             Record(partition, message.offset, message.value, message.timestamp / 1000)
             for topic_partition, messages in fetched.items()
@@ -100,7 +108,8 @@ class KafkaSource:
             self._held = True
         if self._consumer.poll(timeout_ms=HOLD_MILLISECONDS):
             # Only partitions that came to us this moment are not paused; read them again.
-            self._assigned.note()
+            self._assignment.moved = True
+        self._join()
 
     def committed(self, advances: tuple[Advance, ...]) -> None:
         """Take note of what is safe, and tell Kafka's lag tools."""
@@ -117,7 +126,7 @@ class KafkaSource:
 
     def rewind(self, checkpoints: Mapping[Partition, Checkpoint]) -> None:
         """Move every partition that is ours to its checkpoint, or to its beginning without one."""
-        self._assigned.forget()
+        self._assignment.moved = False
         ours = sorted(self._consumer.assignment())
         self.checkpoints = {
             partition: checkpoints.get(partition) for partition in map(_partition, ours)
@@ -155,37 +164,38 @@ class KafkaSource:
         """Leave the group, so that others take over at once."""
         self._consumer.close()
 
-    def _raise_if_moved(self) -> None:
-        if self._assigned.noted:
-            ours = ", ".join(map(str, sorted(map(_partition, self._consumer.assignment()))))
-            raise PartitionsMovedError(f"the group has given us {ours or 'nothing'}")
+    def _join(self) -> None:
+        """See a rebalance through; what is fetched meanwhile is read again.
+
+        kafka-python forgets an answer of the group that comes while nobody polls, and asks anew:
+        with pauses between short polls it might never join, and be thrown out of the group.
+        """
+        end = time.monotonic() + JOIN_SECONDS
+        while self._assignment.rejoining and time.monotonic() < end:
+            self._assignment.moved = True
+            self._consumer.poll(timeout_ms=POLL_MILLISECONDS)
 
 
-class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes, on kafka-python's thread, that positions are no longer to be trusted."""
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes, on kafka-python's thread, what becomes of our partitions.
+
+    ``rejoining``: they were taken, and the group has not said yet which are ours now. ``moved``:
+    positions are not to be trusted until they are placed, since another may have had a partition
+    in between.
+    """
 
     def __init__(self) -> None:
-        self._noted = threading.Event()
+        self.rejoining = False
+        self.moved = False
 
-    @property
-    def noted(self) -> bool:
-        """Whether partitions came to us since ``forget``."""
-        return self._noted.is_set()
-
-    def note(self) -> None:
-        """As if partitions had come to us."""
-        self._noted.set()
-
-    def forget(self) -> None:
-        """They will be placed now."""
-        self._noted.clear()
+    def on_partitions_revoked(self, _: Collection[TopicPartition]) -> None:
+        """They went; a batch still under way fails at its checkpoint if it must."""
+        self.rejoining = True
 
     def on_partitions_assigned(self, _: Collection[TopicPartition]) -> None:
-        """These are ours now, where some of them may have been with another in between."""
-        self.note()
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Partitions went; a batch still under way fails at its checkpoint if it must."""
+        """These are ours now."""
+        self.moved = True
+        self.rejoining = False
 
 
 def _partition(topic_partition: TopicPartition) -> Partition:

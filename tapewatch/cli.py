@@ -22,6 +22,7 @@ from tapewatch.commands import (
     training,
 )
 from tapewatch.logs import configure_logs
+from tapewatch.metrics import MetricsPortError
 from tapewatch.settings import Settings
 
 app = typer.Typer(
@@ -70,7 +71,7 @@ def main() -> None:
     """Run a command; exit status 1 and one line for what the user can mend."""
     try:
         app()
-    except (StoreError, RulesError, FeedError, ClassifierError) as error:
+    except (StoreError, RulesError, FeedError, ClassifierError, MetricsPortError) as error:
         _fail(str(error))
     except ValidationError as error:
         wrong = ", ".join(

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: Path | None = Field(None, description="client key file (PEM)")
     dashboard_address: str = Field("127.0.0.1", description="address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="port of the dashboard")
+    metrics_address: str = Field("127.0.0.1", description="address of a worker's metrics")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of a worker's metrics for Prometheus; 0: none"
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="logs for people or for programs"
     )
