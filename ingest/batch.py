@@ -27,11 +27,15 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The bytes of one record, and where they stood. ``payload`` is None for a Kafka tombstone."""
+    """The bytes of one record, and where they stood. ``payload`` is None for a Kafka tombstone.
+
+    ``timestamp`` is when it was published, in seconds of UNIX time; None where nobody says.
+    """
 
     partition: Partition
     offset: int
     payload: bytes | None
+    timestamp: float | None = None
 
     @property
     def position(self) -> str:

@@ -51,6 +51,13 @@ class FileSource:
         """The next records, at most ``limit``; None at the end of the file."""
         return list(islice(self._iterator, limit)) or None
 
+    def hold(self) -> None:
+        """A file that is not read needs nothing."""
+
+    def lags(self) -> dict[Partition, int]:
+        """Nobody counts what is left of a file."""
+        return {}
+
     def committed(self, advances: tuple[Advance, ...]) -> None:
         """Take note of how far the records are safe."""
         for advance in advances:

@@ -1,16 +1,16 @@
 """Kafka as a source: a consumer group whose positions are our checkpoints, not Kafka's.
 
-Kafka decides which partitions are ours; where to read them from is asked of the checkpoints in
-the database each time partitions are assigned. Offsets are committed to Kafka after the database
+Kafka decides which partitions are ours; where to read them from is said by the checkpoints of the
+database, each time partitions are assigned. Offsets are committed to Kafka after the database
 has them, as a hint for lag tools and nothing else. Knows no document and no SQL.
 
 kafka-python calls the rebalance listener on its own thread and forbids blocking there, so the
-listener only notes the partitions; they are placed on the next poll, and whatever was fetched for
-them before that is thrown away and read again.
+listener only takes a note; the next poll raises it, and whatever was fetched before the pipeline
+has rewound is thrown away and read again.
 """
 
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,19 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 
 from ingest.batch import Advance, Checkpoint, Partition, Record
+from ingest.pipeline import PartitionsMovedError
 
 log = structlog.get_logger(__name__)
 
-ReadCheckpoints = Callable[[], Mapping[Partition, Checkpoint]]
+POLL_MILLISECONDS = 100
+"""How long a poll waits for the first record; it returns as soon as there is one."""
 
-POLL_MILLISECONDS = 500
+HOLD_MILLISECONDS = 10
+JOIN_SECONDS = 1.0
+"""How long one call stays with a rebalance under way, before it lets its caller look around."""
+
+BROKER_WAIT_MILLISECONDS = 100
+"""How long the broker keeps a request open for partitions in which nothing is new."""
 
 
 class KafkaUnavailableError(RuntimeError):
@@ -51,9 +58,9 @@ class KafkaSettings:
 class KafkaSource:
     """The partitions that the group has given us, read from our own checkpoints."""
 
-    def __init__(self, settings: KafkaSettings, read_checkpoints: ReadCheckpoints) -> None:
-        self._read_checkpoints = read_checkpoints
-        self._listener = _Assignments()
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._assignment = _Assignment()
+        self._held = False
         self.checkpoints: dict[Partition, Checkpoint | None] = {}
         with reaching(settings):
             self._consumer = KafkaConsumer(
@@ -65,26 +72,44 @@ class KafkaSource:
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.session_timeout_ms // 3,
                 isolation_level="read_committed",
+                fetch_max_wait_ms=BROKER_WAIT_MILLISECONDS,
             )
-        self._consumer.subscribe(topics=list(settings.topics), listener=self._listener)
+            # Waits until no question about no topics is under way: its answer, should it come after
+            # the group was joined, would leave us without partitions for minutes.
+            self._consumer.topics()
+        self._consumer.subscribe(topics=list(settings.topics), listener=self._assignment)
 
-    def poll(self, limit: int) -> list[Record] | None:
-        """Records of our partitions, in order within each; empty when nothing came in time."""
+    def poll(self, limit: int) -> list[Record]:
+        """Records of our partitions, in order within each; empty when nothing came in time.
+
+        Raises PartitionsMovedError until ``rewind`` is called.
+        """
+        if self._held:
+            self._consumer.resume(*self._consumer.paused())
+            self._held = False
         fetched = self._consumer.poll(timeout_ms=POLL_MILLISECONDS, max_records=limit)
-        unplaced = self._listener.take()
-        if unplaced:
-            try:
-                self._place(unplaced)
-            except BaseException:
-                self._listener.on_partitions_assigned(unplaced)
-                raise
-        records = []
-        for topic_partition, messages in fetched.items():
-            partition = Partition(topic_partition.topic, topic_partition.partition)
-            if topic_partition in unplaced or partition not in self.checkpoints:
-                continue
-            records += [Record(partition, m.offset, m.value) for m in messages]
-        return records
+        self._join()
+        if self._assignment.rejoining:
+            return []
+        if self._assignment.moved:
+            ours = ", ".join(map(str, sorted(map(_partition, self._consumer.assignment()))))
+            raise PartitionsMovedError(f"the group has given us {ours or 'nothing'}")
+        return [
+            Record(partition, message.offset, message.value, message.timestamp / 1000)
+            for topic_partition, messages in fetched.items()
+            for partition in (_partition(topic_partition),)
+            for message in messages
+        ]
+
+    def hold(self) -> None:
+        """Take no records, but stay in the group: a consumer that does not poll is thrown out."""
+        if not self._held:
+            self._consumer.pause(*self._consumer.assignment())
+            self._held = True
+        if self._consumer.poll(timeout_ms=HOLD_MILLISECONDS):
+            # Only partitions that came to us this moment are not paused; read them again.
+            self._assignment.moved = True
+        self._join()
 
     def committed(self, advances: tuple[Advance, ...]) -> None:
         """Take note of what is safe, and tell Kafka's lag tools."""
@@ -100,9 +125,35 @@ class KafkaSource:
             log.debug("kafka_hint_lost", error=str(error))
 
     def rewind(self, checkpoints: Mapping[Partition, Checkpoint]) -> None:
-        """Read every partition that is ours again from its checkpoint."""
-        del checkpoints  # they are read afresh when the partitions are placed
-        self._listener.on_partitions_assigned(self._consumer.assignment())
+        """Move every partition that is ours to its checkpoint, or to its beginning without one."""
+        self._assignment.moved = False
+        ours = sorted(self._consumer.assignment())
+        self.checkpoints = {
+            partition: checkpoints.get(partition) for partition in map(_partition, ours)
+        }
+        for topic_partition in ours:
+            checkpoint = self.checkpoints[_partition(topic_partition)]
+            if checkpoint is not None and checkpoint.next_offset > 0:
+                self._consumer.seek(topic_partition, checkpoint.next_offset)
+            else:
+                self._consumer.seek_to_beginning(topic_partition)
+        log.info(
+            "partitions_placed",
+            partitions=[f"{p}@{c.next_offset if c else 0}" for p, c in self.checkpoints.items()],
+        )
+
+    def lags(self) -> dict[Partition, int]:
+        """Records between each checkpoint and the end that the last fetch told of."""
+        ours = self._consumer.assignment()
+        ends = {
+            _partition(topic_partition): self._consumer.highwater(topic_partition)
+            for topic_partition in ours
+        }
+        return {
+            partition: max(0, end - (checkpoint.next_offset if checkpoint else 0))
+            for partition, checkpoint in self.checkpoints.items()
+            if (end := ends.get(partition)) is not None
+        }
 
     @property
     def progress(self) -> float:
@@ -113,51 +164,42 @@ class KafkaSource:
         """Leave the group, so that others take over at once."""
         self._consumer.close()
 
-    def _place(self, unplaced: Collection[TopicPartition]) -> None:
-        """Move each partition to its checkpoint, or to its beginning when it has none."""
-        known = self._read_checkpoints()
-        owned = self._consumer.assignment()
-        self.checkpoints = {
-            partition: checkpoint
-            for partition, checkpoint in self.checkpoints.items()
-            if TopicPartition(partition.source, partition.number) in owned
-        }
-        for topic_partition in sorted(set(unplaced) & set(owned)):
-            partition = Partition(topic_partition.topic, topic_partition.partition)
-            checkpoint = known.get(partition)
-            self.checkpoints[partition] = checkpoint
-            if checkpoint is not None and checkpoint.next_offset > 0:
-                self._consumer.seek(topic_partition, checkpoint.next_offset)
-            else:
-                self._consumer.seek_to_beginning(topic_partition)
-        log.info(
-            "partitions_placed",
-            partitions=[f"{p}@{c.next_offset if c else 0}" for p, c in self.checkpoints.items()],
-        )
+    def _join(self) -> None:
+        """See a rebalance through; what is fetched meanwhile is read again.
+
+        kafka-python forgets an answer of the group that comes while nobody polls, and asks anew:
+        with pauses between short polls it might never join, and be thrown out of the group.
+        """
+        end = time.monotonic() + JOIN_SECONDS
+        while self._assignment.rejoining and time.monotonic() < end:
+            self._assignment.moved = True
+            self._consumer.poll(timeout_ms=POLL_MILLISECONDS)
 
 
-class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes, on kafka-python's thread, which partitions are to be placed before they are read."""
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes, on kafka-python's thread, what becomes of our partitions.
+
+    ``rejoining``: they were taken, and the group has not said yet which are ours now. ``moved``:
+    positions are not to be trusted until they are placed, since another may have had a partition
+    in between.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._unplaced: set[TopicPartition] = set()
+        self.rejoining = False
+        self.moved = False
 
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Partitions came to us; their position is not to be trusted yet."""
-        with self._lock:
-            self._unplaced |= set(assigned)
+    def on_partitions_revoked(self, _: Collection[TopicPartition]) -> None:
+        """They went; a batch still under way fails at its checkpoint if it must."""
+        self.rejoining = True
 
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Partitions went; a batch still under way fails at its checkpoint if it must."""
-        with self._lock:
-            self._unplaced -= set(revoked)
+    def on_partitions_assigned(self, _: Collection[TopicPartition]) -> None:
+        """These are ours now."""
+        self.moved = True
+        self.rejoining = False
 
-    def take(self) -> set[TopicPartition]:
-        """The partitions to place, once."""
-        with self._lock:
-            unplaced, self._unplaced = self._unplaced, set()
-            return unplaced
+
+def _partition(topic_partition: TopicPartition) -> Partition:
+    return Partition(topic_partition.topic, topic_partition.partition)
 
 
 def list_partitions(settings: KafkaSettings) -> list[Partition]:

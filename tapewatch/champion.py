@@ -1,10 +1,10 @@
 """The champion at work: who serves by the settings, and a scorer that follows a promotion.
 
 A batch is scored wholly by one version: the look at the registry, one ``stat``, and the change
-come between two batches. New weights are loaded on a thread of their own, so that weights that
-take longer than Kafka would wait do not hold up the polling; until they are there, and if they
-never come, the old ones go on. Both are in memory for that while. Knows neither Kafka nor the
-store.
+come between two batches, and what another version has tokenized is tokenized anew. New weights are
+loaded on a thread of their own, so that weights that take longer than Kafka would wait do not hold
+up the polling; until they are there, and if they never come, the old ones go on. Both are in memory
+for that while. Knows neither Kafka nor the store.
 """
 
 import time
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -29,6 +29,10 @@ PATIENCE_SECONDS = 60.0
 up after five minutes without a poll."""
 
 
+Tokenized = Any
+"""A text as one model reads it, of so many tokens as ``len`` says: for its own ``predict`` only."""
+
+
 class Model(Protocol):
     """What scores texts and says which weights it does so by."""
 
@@ -42,6 +46,12 @@ class Model(Protocol):
 
     def score(self, texts: Sequence[str]) -> Sequence[Prediction]:
         """One prediction a text, in order."""
+
+    def tokenize(self, texts: Sequence[str]) -> Sequence[Tokenized]:
+        """The first half of ``score``."""
+
+    def predict(self, tokenized: Sequence[Tokenized]) -> Sequence[Prediction]:
+        """The second half of ``score``."""
 
 
 Load = Callable[[Path], Model]
@@ -104,6 +114,18 @@ class ChampionScorer:
         """One prediction a text, in order, all by one version."""
         self._follow()
         return self._model.score(texts)
+
+    def tokenize(self, texts: Sequence[str]) -> Sequence[Tokenized]:
+        """As the version reads them that serves at this moment. Safe beside ``predict``."""
+        return self._model.tokenize(texts)
+
+    def predict(self, tokenized: Sequence[Tokenized]) -> Sequence[Prediction]:
+        """One prediction a text, in order, all by one version, whichever has tokenized them."""
+        self._follow()
+        model = self._model
+        if any(text.model != model.version for text in tokenized):
+            tokenized = model.tokenize([text.text for text in tokenized])
+        return model.predict(tokenized)
 
     def close(self) -> None:
         """Begin no more loading."""

@@ -25,10 +25,13 @@ from tapewatch.commands import (
     training,
 )
 from tapewatch.logs import configure_logs
+from tapewatch.metrics import MetricsPortError
 from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
 
-_MENDABLE = (StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError)
+_MENDABLE = (
+    StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError, MetricsPortError
+)  # fmt: skip
 
 app = typer.Typer(
     help="Watches financial news and comments and alerts when negative sentiment spikes.",

@@ -42,15 +42,16 @@ class RayOptions:
     workers: int = 0
     batch_documents: int = 512
     threads: int = 0
+    precision: str = "auto"
 
 
 class _Worker:
     """One engine in a process of Ray's, which calls it with table after table."""
 
-    def __init__(self, weights: str, device: str, threads: int) -> None:
+    def __init__(self, weights: str, device: str, threads: int, precision: str) -> None:
         from classifier.engine import Engine  # noqa: PLC0415 - in the worker's process only
 
-        self._engine: Engine = Engine(Path(weights), device, threads)
+        self._engine: Engine = Engine(Path(weights), device, threads, precision)
         self._schema = schema_of(self._engine.labels)
 
     def __call__(self, documents: pa.Table) -> pa.Table:
@@ -92,7 +93,7 @@ def _dataset(ray: Any, archive: Archive, weights: Path, options: RayOptions, gpu
     # A file may be a single block, and a block is read by one worker.
     return documents.repartition(target_num_rows_per_block=rows).map_batches(
         _Worker,
-        fn_constructor_args=(str(weights.resolve()), options.device, threads),
+        fn_constructor_args=(str(weights.resolve()), options.device, threads, options.precision),
         batch_size=options.batch_documents,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=workers),

@@ -45,7 +45,13 @@ class Settings(BaseSettings):
         "the weights are good at",
     )
     batch_documents: int = Field(
-        512, ge=1, le=10_000, description="documents polled, scored and committed at once"
+        512, ge=1, le=10_000, description="records of one batch at most: one poll, one transaction"
+    )
+    batch_tokens: int = Field(
+        16_384, ge=1, description="tokens of one batch at most, unless one document has more"
+    )
+    batch_wait_milliseconds: int = Field(
+        100, ge=0, le=60_000, description="how long a document waits for others to fill its batch"
     )
     allowed_lateness_seconds: int = Field(
         60, ge=0, description="how far behind the newest document another is not late yet"
@@ -94,6 +100,10 @@ class Settings(BaseSettings):
     serve_address: str = Field("127.0.0.1", description="address `tapewatch serve` listens on")
     serve_port: int = Field(
         8600, ge=0, le=65535, description="port of `tapewatch serve`; 0: any that is free"
+    )
+    metrics_address: str = Field("127.0.0.1", description="address of a worker's metrics")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of a worker's metrics for Prometheus; 0: none"
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="logs for people or for programs"

@@ -19,7 +19,9 @@ from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Checkpoint, Committed, Partition, ScoredBatch
 from ingest.files import FileSource
-from ingest.pipeline import Pipeline, SinkConflictError, SinkUnavailableError
+from ingest.gathering import Limits
+from ingest.line import SinkConflictError, SinkUnavailableError
+from ingest.pipeline import Pipeline
 from store import runs
 from store.alertlog import Alert, EventRow, read_alerts
 from store.commits import commit_batch, register_model
@@ -123,6 +125,13 @@ def open_local_scorer(settings: Settings, device: str = "auto") -> Model:
     )
 
 
+def batch_limits(settings: Settings) -> Limits:
+    """How large a batch may grow, and how long a document may wait for others."""
+    return Limits(
+        settings.batch_documents, settings.batch_tokens, settings.batch_wait_milliseconds / 1000
+    )
+
+
 def read_rules(settings: Settings, rules: Path | None = None) -> RuleSet:
     """The rules file that was named, or the one of the settings."""
     return load_rules(rules or settings.rules, os.environ)
@@ -211,7 +220,7 @@ class Replay:
             source,
             self.engine,
             sink,
-            self.settings.batch_documents,
+            batch_limits(self.settings),
             timedelta(seconds=self.settings.allowed_lateness_seconds),
             on_commit=committed,
         )

@@ -103,7 +103,9 @@ def _scored(
             )
         weights = serving_folder(settings)
         labels = read_label_names(weights)
-        options = RayOptions(device, workers, settings.batch_documents, settings.threads)
+        options = RayOptions(
+            device, workers, settings.batch_documents, settings.threads, settings.precision
+        )
         return labels, score_on_ray(archive, weights, labels, options)
     model = open_model(settings, device)
     schema = schema_of(model.labels)

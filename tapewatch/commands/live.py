@@ -15,6 +15,7 @@ from alerts.scheduler import AlertSchedule
 from alerts.sender import Sender
 from ingest.files import FeedFile
 from ingest.kafka import KafkaSource, list_partitions
+from ingest.observing import Unobserved
 from ingest.pipeline import Pipeline
 from ingest.publisher import create_topics
 from ingest.publisher import publish as publish_records
@@ -24,9 +25,11 @@ from tapewatch import console
 from tapewatch.commands.options import Device, Json, RulesFile, RunName
 from tapewatch.database import open_database
 from tapewatch.kafka_options import kafka_settings
+from tapewatch.metrics import Metrics, serving
 from tapewatch.settings import Settings
 from tapewatch.wiring import (
     StoreSink,
+    batch_limits,
     existing_run,
     make_alerter,
     open_run,
@@ -47,24 +50,29 @@ def worker(run: RunName = LIVE, device: Device = "auto") -> None:
         partitions = list_partitions(kafka)
         with database.transaction() as connection:
             register_partitions(connection, opened.id, partitions)
+        limits = batch_limits(settings)
+        metrics = Metrics(limits, lambda: getattr(scorer, "padding_ratio", None))
         sink = StoreSink(database, opened)
-        pipeline = Pipeline(
-            KafkaSource(kafka, sink.checkpoints),
-            scorer,
-            sink,
-            settings.batch_documents,
-            timedelta(seconds=settings.allowed_lateness_seconds),
-            on_commit=lambda done: log.info(
-                "committed",
-                documents=done.documents,
-                repeats=done.repeats,
-                dead_letters=done.dead_letters,
-                model=scorer.version,
-            ),
-        )
-        _on_signals(pipeline.stop)
-        log.info("worker_ready", run=run, topics=list(kafka.topics), model=scorer.version)
-        total = pipeline.run()
+        with serving(metrics, settings):
+            pipeline = Pipeline(
+                KafkaSource(kafka),
+                scorer,
+                sink,
+                limits,
+                timedelta(seconds=settings.allowed_lateness_seconds),
+                on_commit=lambda done: log.info(
+                    "committed",
+                    documents=done.documents,
+                    repeats=done.repeats,
+                    dead_letters=done.dead_letters,
+                    model=scorer.version,
+                ),
+                observer=metrics if settings.metrics_port else Unobserved(),
+            )
+            metrics.watch(lambda: pipeline.depths)
+            _on_signals(pipeline.stop)
+            log.info("worker_ready", run=run, topics=list(kafka.topics), model=scorer.version)
+            total = pipeline.run()
         log.info("worker_stopped", documents=total.documents, dead_letters=total.dead_letters)
 
 

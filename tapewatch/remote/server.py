@@ -1,6 +1,6 @@
 """The model behind HTTP: several workers on machines without a GPU share the one that has it.
 
-One batch is on the device at a time; others wait in a bounded queue, in the order in which they
+One batch is on the device at a time, the next is tokenized beside it; others wait in a bounded queue, in the order in which they
 came, and when it is full a client is told to come again. A client that has gone while it waited
 costs nothing. Starlette and uvicorn are known here and nowhere else; nothing is known of Kafka or
 the store.
@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tapewatch.champion import Model
+from tapewatch.champion import Model, Tokenized
 from tapewatch.remote.errors import ScorerError
 from tapewatch.remote.wire import MAX_REQUEST_BYTES, Predictions, Problem, Texts, card, pack
 
@@ -69,6 +69,7 @@ class ScoringService:
         self._body_seconds = body_seconds
         self._waiting = 0
         self._turn = asyncio.Lock()
+        self._tokenizer = ThreadPoolExecutor(1, "tokenizing")
         self._device = ThreadPoolExecutor(1, "scoring")
         self.app = Starlette(
             routes=[
@@ -80,6 +81,7 @@ class ScoringService:
 
     def close(self) -> None:
         """Wait for the batch under way."""
+        self._tokenizer.shutdown()
         self._device.shutdown()
 
     def _answering(self, handler: Handler) -> Handler:
@@ -113,16 +115,17 @@ class ScoringService:
         self._waiting += 1
         try:
             texts = _texts(await self._body(request))
+            loop = asyncio.get_running_loop()
+            tokenized = await loop.run_in_executor(self._tokenizer, self._model.tokenize, texts)
             async with self._turn:
                 if await request.is_disconnected():
                     raise ClientDisconnect
-                loop = asyncio.get_running_loop()
-                return _json(await loop.run_in_executor(self._device, self._score, texts))
+                return _json(await loop.run_in_executor(self._device, self._score, tokenized))
         finally:
             self._waiting -= 1
 
-    def _score(self, texts: list[str]) -> Predictions:
-        return pack(self._model.score(texts))
+    def _score(self, tokenized: Sequence[Tokenized]) -> Predictions:
+        return pack(self._model.predict(tokenized))
 
     def _admit(self, request: Request) -> None:
         if self._token is None:

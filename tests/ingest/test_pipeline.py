@@ -1,4 +1,7 @@
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-import ingest.pipeline
+import ingest.line
 from ingest.batch import Checkpoint, Committed, Partition, Record
 from ingest.document import Reason
-from ingest.pipeline import Pipeline, SinkConflictError, SinkUnavailableError
+from ingest.gathering import Limits
+from ingest.line import SinkConflictError, SinkUnavailableError
+from ingest.pipeline import PartitionsMovedError, Pipeline
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -37,7 +42,7 @@ class MemorySource:
     def __init__(self, records, checkpoints=None):
         self._all = sorted(records, key=lambda record: (record.offset, record.partition))
         self.checkpoints = {record.partition: None for record in records} | (checkpoints or {})
-        self.closed = False
+        self.closed, self.holds = False, 0
         self._begin()
 
     def _begin(self):
@@ -52,6 +57,12 @@ class MemorySource:
         for advance in advances:
             self.checkpoints[advance.partition] = advance.checkpoint
 
+    def hold(self):
+        self.holds += 1
+
+    def lags(self):
+        return {}
+
     def rewind(self, checkpoints):
         self.checkpoints = {p: checkpoints.get(p) for p in self.checkpoints}
         self._begin()
@@ -61,12 +72,13 @@ class MemorySource:
 
 
 class Shout:
-    def __init__(self):
-        self.texts = []
+    """Tokens are characters."""
 
-    def score(self, texts):
-        self.texts += texts
-        return [text.upper() for text in texts]
+    def tokenize(self, texts):
+        return [tuple(text) for text in texts]
+
+    def predict(self, tokenized):
+        return ["".join(text).upper() for text in tokenized]
 
 
 @dataclass
@@ -98,22 +110,22 @@ class MemorySink:
         return dict(self.positions)
 
 
-def pipeline(source, sink, **options):
+def pipeline(source, sink, scorer=None, records=512, tokens=10_000, seconds=0.0, **options):
     options = {"clock": lambda: at(1000)} | options
-    return Pipeline(source, Shout(), sink, **options)
+    return Pipeline(source, scorer or Shout(), sink, Limits(records, tokens, seconds), **options)
 
 
 @pytest.fixture
 def no_waits(monkeypatch):
     """Waits of no length, so that the tests need no time."""
-    monkeypatch.setattr(ingest.pipeline, "FIRST_WAIT", 0.0)
-    monkeypatch.setattr(ingest.pipeline, "LONGEST_WAIT", 0.0)
+    monkeypatch.setattr(ingest.line, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(ingest.line, "LONGEST_WAIT", 0.0)
 
 
 def test_documents_are_scored_and_committed_to_the_end_of_the_feed():
     source, sink = MemorySource(log_of(good(1), good(2), good(3, title="Title"))), MemorySink()
 
-    total = pipeline(source, sink, batch_documents=2).run()
+    total = pipeline(source, sink, records=2).run()
 
     assert total == Committed(documents=3)
     assert sink.stored == {"1": "TEXT 1", "2": "TEXT 2", "3": "TITLE\nTEXT 3"}
@@ -148,7 +160,7 @@ def test_each_partition_advances_from_its_own_checkpoint():
     source = MemorySource(left + right, {RIGHT: Checkpoint(7, at(4))})
     sink = MemorySink(positions={RIGHT: Checkpoint(7, at(4))})
 
-    pipeline(source, sink, batch_documents=2).run()
+    pipeline(source, sink, records=2).run()
 
     steps = [(a.partition, a.previous, a.checkpoint) for a in sink.advances]
     assert steps == [
@@ -180,7 +192,7 @@ def test_a_document_is_late_beyond_the_allowance_whatever_its_batch(minutes, lat
     pipeline(
         MemorySource(log_of(*payloads)),
         sink,
-        batch_documents=size,
+        records=size,
         allowed_lateness=lateness * MINUTE,
     ).run()
 
@@ -215,7 +227,7 @@ def test_one_bad_record_harms_no_other(payload, reason, size):
     sink = MemorySink()
     source = MemorySource(log_of(good("a"), payload, good("b")))
 
-    assert pipeline(source, sink, batch_documents=size).run() == Committed(2, 0, 1)
+    assert pipeline(source, sink, records=size).run() == Committed(2, 0, 1)
 
     ((letter,),) = [sink.letters]
     assert (letter.reason, letter.record) == (reason, Record(LEFT, 1, payload))
@@ -246,7 +258,7 @@ def test_a_sink_that_is_away_is_waited_for_and_nothing_is_lost(no_waits):
     source = MemorySource(log_of(good(1), good(2)))
 
     with capture_logs() as logs:
-        total = pipeline(source, sink, batch_documents=1).run()
+        total = pipeline(source, sink, records=1).run()
 
     assert (total, list(sink.stored)) == (Committed(2), ["1", "2"])
     waits = [entry for entry in logs if entry["event"] == "waiting_for_database"]
@@ -254,28 +266,15 @@ def test_a_sink_that_is_away_is_waited_for_and_nothing_is_lost(no_waits):
 
 
 def test_the_pauses_double_up_to_the_longest(monkeypatch):
-    waited = []
-    work = pipeline(MemorySource(log_of(good(1))), MemorySink(
-        errors=[SinkUnavailableError("down")] * 7
-    ))  # fmt: skip
-    monkeypatch.setattr(work._stop, "wait", waited.append)
+    monkeypatch.setattr(ingest.line, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(ingest.line, "LONGEST_WAIT", 0.010)
+    sink = MemorySink(errors=[SinkUnavailableError("down")] * 6)
 
-    work.run()
+    with capture_logs() as logs:
+        pipeline(MemorySource(log_of(good(1))), sink).run()
 
-    assert waited == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-
-
-def test_a_source_that_needs_the_sink_is_waited_for_too(no_waits):
-    class Needy(MemorySource):
-        errors = 2
-
-        def poll(self, limit):
-            if self.errors:
-                self.errors -= 1
-                raise SinkUnavailableError("no checkpoints")
-            return super().poll(limit)
-
-    assert pipeline(Needy(log_of(good(1))), MemorySink()).run() == Committed(1)
+    waited = [entry["seconds"] for entry in logs if entry["event"] == "waiting_for_database"]
+    assert waited == [0.001, 0.002, 0.004, 0.008, 0.010, 0.010]
 
 
 def test_stopped_while_the_sink_is_away_it_ends_and_commits_nothing():
@@ -286,24 +285,24 @@ def test_stopped_while_the_sink_is_away_it_ends_and_commits_nothing():
 
     sink, seen = Away(), []
     source = MemorySource(log_of(good(1), good(2)))
-    work = pipeline(source, sink, batch_documents=1, on_commit=seen.append)
+    work = pipeline(source, sink, records=1, on_commit=seen.append)
 
     assert work.run() == Committed()
     assert (sink.stored, seen, source.closed) == ({}, [], True)
     assert source.checkpoints == {LEFT: None}
 
 
-def test_stopped_from_another_thread_it_ends_after_the_batch_under_way():
+def test_stopped_from_another_thread_it_ends_with_what_is_under_way_committed():
     scoring, go_on = threading.Event(), threading.Event()
 
     class Slow(Shout):
-        def score(self, texts):
+        def predict(self, tokenized):
             scoring.set()
             assert go_on.wait(30)
-            return super().score(texts)
+            return super().predict(tokenized)
 
-    sink = MemorySink()
-    work = Pipeline(MemorySource(log_of(good(1), good(2))), Slow(), sink, 1)
+    source, sink = MemorySource(log_of(*(good(i) for i in range(100)))), MemorySink()
+    work = pipeline(source, sink, Slow(), records=1)
     thread = threading.Thread(target=work.run)
     thread.start()
     assert scoring.wait(30)
@@ -312,7 +311,10 @@ def test_stopped_from_another_thread_it_ends_after_the_batch_under_way():
     thread.join(30)
 
     assert not thread.is_alive()
-    assert list(sink.stored) == ["1"]
+    polled = 100 - len(source._left)
+    assert list(sink.stored) == [str(i) for i in range(polled)]
+    assert 1 <= polled < 10
+    assert source.checkpoints == sink.positions
 
 
 def test_after_a_conflict_it_reads_again_from_where_the_sink_stands():
@@ -320,7 +322,7 @@ def test_after_a_conflict_it_reads_again_from_where_the_sink_stands():
     sink = MemorySink(positions={LEFT: Checkpoint(4)}, stored={str(i): "" for i in range(4)})
 
     with capture_logs() as logs:
-        total = pipeline(MemorySource(records), sink, batch_documents=2).run()
+        total = pipeline(MemorySource(records), sink, records=2).run()
 
     assert total == Committed(documents=2)
     assert list(sink.stored) == ["0", "1", "2", "3", "4", "5"]
@@ -339,7 +341,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(no_waits):
             return done
 
     sink = Unheard()
-    pipeline(MemorySource(log_of(good(1), b"bad", good(2))), sink, batch_documents=2).run()
+    pipeline(MemorySource(log_of(good(1), b"bad", good(2))), sink, records=2).run()
 
     assert list(sink.stored) == ["1", "2"]
     assert len(sink.letters) == 1
@@ -358,9 +360,309 @@ def test_each_commit_is_told_with_what_it_added():
     seen = []
     source = MemorySource(log_of(good(1), b"bad", good(1), good(2)))
 
-    pipeline(source, MemorySink(), batch_documents=2, on_commit=seen.append).run()
+    pipeline(source, MemorySink(), records=2, on_commit=seen.append).run()
 
     assert seen == [Committed(1, 0, 1), Committed(1, 1, 0)]
+
+
+class Gate:
+    """A stage's work that waits to be let through, call by call, and says when it has begun."""
+
+    def __init__(self):
+        self.begun = threading.Semaphore(0)
+        self._through = threading.Semaphore(0)
+
+    def pass_by(self):
+        self.begun.release()
+        assert self._through.acquire(timeout=30)
+
+    def open(self, times=10_000):
+        self._through.release(times)
+
+    def wait_until_begun(self):
+        assert self.begun.acquire(timeout=30)
+
+
+@contextmanager
+def running(work):
+    """The pipeline on a thread of its own; what it returned or raised is in the future."""
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(work.run)
+        try:
+            yield ended
+        finally:
+            work.stop()
+
+
+def until(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_while_one_batch_is_committed_the_next_is_predicted_and_another_tokenized():
+    committing, predicting = Gate(), Gate()
+
+    class GatedSink(MemorySink):
+        def commit(self, batch):
+            committing.pass_by()
+            return super().commit(batch)
+
+    class GatedScorer(Shout):
+        def predict(self, tokenized):
+            predicting.pass_by()
+            return super().predict(tokenized)
+
+    source, sink = MemorySource(log_of(*(good(i) for i in range(50)))), GatedSink()
+    work = pipeline(source, sink, GatedScorer(), records=1)
+    with running(work) as ended:
+        predicting.open(1)
+        committing.wait_until_begun()  # batch 0 is committing
+        predicting.wait_until_begun()
+        predicting.wait_until_begun()  # batch 1 is on the device
+        until(lambda: work.depths == {"tokenize": 1, "predict": 1, "commit": 0})
+
+        assert sink.stored == {}
+        committing.open()
+        predicting.open()
+        assert ended.result(30) == Committed(50)
+
+    assert list(sink.stored) == [str(i) for i in range(50)]
+    assert [a.previous for a in sink.advances] == [None, *range(1, 50)]
+
+
+def test_a_full_line_holds_the_source_and_reads_no_further():
+    gate = Gate()
+
+    class GatedSink(MemorySink):
+        def commit(self, batch):
+            gate.pass_by()
+            return super().commit(batch)
+
+    source, sink = MemorySource(log_of(*(good(i) for i in range(100)))), GatedSink()
+    work = pipeline(source, sink, records=1)
+    with running(work) as ended:
+        gate.wait_until_begun()
+        until(lambda: source.holds > 3)
+        assert set(work.depths.values()) == {1}
+        # committing; a batch before each of commit, predict and gather, one at each of the latter
+        assert 100 - len(source._left) == 6
+
+        gate.open()
+        assert ended.result(30) == Committed(100)
+
+
+def test_a_batch_that_has_waited_grows_while_the_device_is_busy():
+    gate, sizes = Gate(), []
+
+    class Counting(Shout):
+        def predict(self, tokenized):
+            sizes.append(len(tokenized))
+            gate.pass_by()
+            return super().predict(tokenized)
+
+    class ByOne(MemorySource):
+        def poll(self, limit):
+            return super().poll(1)
+
+    texts = [good(i, text="x" * 10) for i in range(24)]
+    source = ByOne(log_of(*texts))
+    work = pipeline(source, MemorySink(), Counting(), tokens=80)
+    with running(work) as ended:
+        gate.wait_until_begun()
+        until(lambda: source.holds > 3)
+        gate.open()
+        assert ended.result(30) == Committed(24)
+
+    assert sizes[0] == 1
+    assert 8 in sizes
+    assert max(sizes) == 8
+
+
+@pytest.mark.parametrize("stage", ["tokenize", "predict", "commit", "on_commit"])
+def test_what_a_stage_raises_comes_out_of_run_and_leaves_no_thread(stage):
+    def broken(*_):
+        raise ZeroDivisionError(stage)
+
+    source, scorer, sink = MemorySource(log_of(*map(good, range(9)))), Shout(), MemorySink()
+    work = pipeline(source, sink, scorer, records=1)
+    owner = {"commit": sink, "on_commit": work}.get(stage, scorer)
+    setattr(owner, stage, broken)
+    before = set(threading.enumerate())
+
+    with pytest.raises(ZeroDivisionError, match=stage):
+        work.run()
+
+    assert set(threading.enumerate()) <= before
+    assert source.closed
+
+
+def test_what_was_polled_before_the_source_broke_is_committed():
+    class Damaged(MemorySource):
+        def poll(self, limit):
+            if not self._left:
+                raise ZeroDivisionError
+            return super().poll(limit)
+
+    source, sink = Damaged(log_of(*map(good, range(9)))), MemorySink()
+
+    with pytest.raises(ZeroDivisionError):
+        pipeline(source, sink, records=1).run()
+
+    assert len(sink.stored) == 9
+    assert source.checkpoints == sink.positions
+
+
+class Moving(MemorySource):
+    """Says that partitions have moved at these polls, until it is rewound."""
+
+    def __init__(self, records, moves):
+        super().__init__(records)
+        self.polls, self.moves, self.moved = 0, set(moves), False
+
+    def poll(self, limit):
+        self.polls += 1
+        self.moved = self.moved or self.polls in self.moves
+        if self.moved:
+            raise PartitionsMovedError("again")
+        return super().poll(limit)
+
+    def rewind(self, checkpoints):
+        super().rewind(checkpoints)
+        self.moved = False
+
+
+def test_when_partitions_move_what_is_under_way_is_dropped_and_read_again():
+    gate = Gate()
+
+    class GatedScorer(Shout):
+        def predict(self, tokenized):
+            gate.pass_by()
+            return super().predict(tokenized)
+
+    source, sink = Moving(log_of(*map(good, range(20))), [3]), MemorySink()
+    work = pipeline(source, sink, GatedScorer(), records=2)
+    with running(work) as ended:
+        gate.wait_until_begun()
+        until(lambda: source.moved)
+        gate.open()
+        assert ended.result(30) == Committed(20)
+
+    # Of the four documents that were under way none was committed twice, nor in conflict.
+    assert [(a.previous, a.checkpoint.next_offset) for a in sink.advances] == [
+        (None if first == 0 else first, first + 2) for first in range(0, 20, 2)
+    ]
+
+
+def test_a_commit_under_way_when_partitions_move_is_waited_for():
+    gate, read = Gate(), []
+
+    class GatedSink(MemorySink):
+        def commit(self, batch):
+            gate.pass_by()
+            return super().commit(batch)
+
+        def checkpoints(self):
+            read.append(dict(self.positions))
+            return super().checkpoints()
+
+    class Quiet(Moving):
+        def poll(self, limit):
+            quiet = self.polls and not self.moved and not read
+            return [] if quiet else super().poll(limit)
+
+    source, sink = Quiet(log_of(*map(good, range(6))), []), GatedSink()
+    work = pipeline(source, sink, records=2)
+    with running(work) as ended, capture_logs() as logs:
+        gate.wait_until_begun()
+        source.moved = True
+        until(lambda: logs)
+        assert read == []
+        gate.open()
+        assert ended.result(30) == Committed(6)
+
+    assert read == [{LEFT: Checkpoint(2, at(0))}]
+    assert [entry["event"] for entry in logs] == ["partitions_moved"]
+
+
+def test_moved_while_the_sink_is_away_it_lets_go_of_the_batch():
+    class Away(MemorySink):
+        def commit(self, batch):
+            if not source.moved and source.polls < 3:
+                raise SinkUnavailableError("down")
+            return super().commit(batch)
+
+    source, sink = Moving(log_of(*map(good, range(6))), [2]), Away()
+
+    assert pipeline(source, sink, records=2).run() == Committed(6)
+
+
+def test_checkpoints_that_cannot_be_read_just_now_are_waited_for(no_waits):
+    class Away(MemorySink):
+        reads = 0
+
+        def checkpoints(self):
+            self.reads += 1
+            if self.reads < 3:
+                raise SinkUnavailableError("down")
+            return super().checkpoints()
+
+    sink = Away()
+
+    assert pipeline(Moving(log_of(good(1)), [1]), sink).run() == Committed(1)
+    assert sink.reads == 3
+
+
+def test_the_source_is_touched_by_the_calling_thread_alone():
+    threads = set()
+
+    class Watched(Moving):
+        def __getattribute__(self, name):
+            if not name.startswith("_"):
+                threads.add(threading.current_thread())
+            return super().__getattribute__(name)
+
+    source = Watched(log_of(*map(good, range(40))), [5])
+    pipeline(source, MemorySink(errors=[None, SinkConflictError("lost")]), records=1).run()
+
+    assert threads == {threading.current_thread()}
+
+
+class Diary:
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        self.batches, self.lags = [], []
+
+    def finished(self, batch):
+        self.batches.append(batch)
+
+    def lagging(self, records):
+        self.lags.append(dict(records))
+
+
+def test_the_stamps_of_a_batch_go_forward_and_say_why_it_went():
+    class Lagging(MemorySource):
+        def lags(self):
+            return {LEFT: 7}
+
+    diary = Diary()
+    source = Lagging(log_of(*(good(i, text="x" * 5) for i in range(5)), b"bad"))
+    pipeline(source, MemorySink(), tokens=10, seconds=60, observer=diary).run()
+
+    assert [(str(b.batch.reason), b.batch.tokens, b.added) for b in diary.batches] == [
+        ("budget", 10, Committed(2)),
+        ("budget", 10, Committed(2)),
+        ("drain", 5, Committed(1, 0, 1)),
+    ]
+    for told in diary.batches:
+        polled = max(entry.polled for entry in told.batch.entries)
+        stamps = [
+            polled, told.batch.closed, told.predicting, told.scored, told.committing, told.committed
+        ]  # fmt: skip
+        assert stamps == sorted(stamps)
+    assert diary.lags[0] == {LEFT: 7}
 
 
 payloads = st.lists(
@@ -375,18 +677,26 @@ failures = st.lists(
 )
 
 
-@given(payloads, payloads, st.integers(1, 7), failures)
+@given(
+    payloads,
+    payloads,
+    st.builds(Limits, st.integers(1, 7), st.integers(1, 60), st.sampled_from([0.0, 0.001, 60.0])),
+    failures,
+    st.sets(st.integers(1, 12), max_size=3),
+)
 @settings(max_examples=100, deadline=None)
-def test_nothing_is_lost_or_counted_twice_whatever_the_batches_and_failures(
-    left, right, size, errors
+def test_nothing_is_lost_or_counted_twice_whatever_the_batches_failures_and_moves(
+    left, right, limits, errors, moves
 ):
     records = log_of(*left) + log_of(*right, partition=RIGHT)
     sink, calm = MemorySink(errors=list(errors)), MemorySink()
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ingest.pipeline, "FIRST_WAIT", 0.0)
-        pipeline(MemorySource(records), sink, batch_documents=size).run()
-    pipeline(MemorySource(records), calm, batch_documents=1).run()
+        patched.setattr(ingest.line, "FIRST_WAIT", 0.0)
+        work = pipeline(Moving(records, moves), sink)
+        work.limits = limits
+        work.run()
+    pipeline(MemorySource(records), calm, records=1).run()
 
     assert sink.stored == calm.stored
     assert positions(sink.letters) == positions(calm.letters)

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from support.checks import buckets_equal_recount, count, taken_in
 from support.commands import ROOT
+from support.sources import BatchByBatch
 from support.tiny_weights import FILLERS, write_weights
 
 from alerts.rules import RuleSet
@@ -20,7 +21,9 @@ from classifier.labels import Labels
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
 from ingest.files import FileSource
-from ingest.pipeline import Pipeline, SinkConflictError
+from ingest.gathering import Limits
+from ingest.line import SinkConflictError
+from ingest.pipeline import Pipeline
 from store.runs import delete_run
 from tapewatch.champion import SHIPPED, ChampionScorer, open_registry, serving_folder
 from tapewatch.settings import Settings
@@ -89,13 +92,13 @@ def load(folder):
     return Engine(folder, "cpu", 1)
 
 
-def work(database, run, feed, scorer, on_batch):
+def work(database, run, feed, scorer, on_batch, source_type=BatchByBatch):
     """Take the feed in, calling ``on_batch`` after each commit with its number from 1."""
     sink = StoreSink(database, run)
-    source = FileSource(feed, sink.checkpoints().get(Partition(feed.name, 0)))
+    source = source_type(feed, sink.checkpoints().get(Partition(feed.name, 0)))
     batches = iter(range(1, 100))
     total = Pipeline(
-        source, scorer, sink, BATCH, on_commit=lambda _: on_batch(next(batches))
+        source, scorer, sink, Limits(BATCH), on_commit=lambda _: on_batch(next(batches))
     ).run()  # fmt: skip
     scorer.close()
     return total
@@ -146,6 +149,53 @@ def test_what_it_says_is_what_the_versions_say_alone(registry, versions, folders
 
     assert before == load(folders[0]).score(texts)
     assert after == load(folders[1]).score(texts)
+
+
+def test_while_batches_overlap_a_promotion_comes_between_two_of_them(
+    database, run, feed, registry, versions
+):
+    first, second = versions
+    scorer = ChampionScorer(registry, load)
+
+    def on_batch(number):
+        if number == 1:
+            registry.promote(second, NOTE, against=first)
+
+    work(database, run, feed, scorer, on_batch, FileSource)
+
+    scored = scored_by(database, run)
+    switched = scored.count(first)
+    assert scored == [first] * switched + [second] * (ROWS - switched)
+    assert switched % BATCH == 0
+    assert switched >= BATCH
+    buckets_equal_recount(database, run.name)
+
+
+def test_what_the_old_version_tokenized_the_new_one_tokenizes_anew(registry, versions, folders):
+    first, second = versions
+    scorer = ChampionScorer(registry, load)
+    texts = ["barrel falls today", "the loan rises"]
+    tokenized = scorer.tokenize(texts)
+    assert [text.model for text in tokenized] == [first, first]
+
+    registry.promote(second, NOTE, against=first)
+    predictions = scorer.predict(tokenized)
+
+    assert predictions == load(folders[1]).score(texts)
+    assert [text.model for text in scorer.tokenize(texts)] == [second, second]
+
+
+def test_a_batch_tokenized_by_two_versions_is_scored_by_one(registry, versions, folders):
+    first, second = versions
+    texts = ["barrel falls today", "the loan rises"]
+    tokenized = [
+        load(folder).tokenize([text])[0] for folder, text in zip(folders, texts, strict=True)
+    ]
+    registry.promote(second, NOTE, against=first)
+
+    predictions = ChampionScorer(registry, load).predict(tokenized)
+
+    assert predictions == load(folders[1]).score(texts)
 
 
 def test_a_rollback_takes_effect_likewise(database, run, feed, registry, versions):
@@ -295,13 +345,15 @@ def test_a_damaged_registry_is_an_error_at_the_start(registry):
 
 KILLED = """
 import sys, time
+sys.path.insert(0, "tests")
 from datetime import UTC, datetime
 from pathlib import Path
 from classifier.engine import Engine
 from classifier.continual.registry import Note, Registry
-from ingest.files import FileSource
+from ingest.gathering import Limits
 from ingest.pipeline import Pipeline
 from store.database import Database
+from support.sources import BatchByBatch
 from tapewatch.champion import ChampionScorer
 from tapewatch.wiring import StoreSink, open_run
 
@@ -324,7 +376,8 @@ def on_commit(step):
 run = open_run(database, "feed", "feed.jsonl")
 sink = StoreSink(database, run)
 scorer = ChampionScorer(registry, load)
-Pipeline(FileSource(Path(feed)), scorer, sink, int(size), on_commit=on_commit).run()
+source = BatchByBatch(Path(feed))
+Pipeline(source, scorer, sink, Limits(int(size)), on_commit=on_commit).run()
 """
 
 
