@@ -1,9 +1,9 @@
 """The model behind HTTP: several workers on machines without a GPU share the one that has it.
 
-One batch is on the device at a time, the next is tokenized beside it; others wait in a bounded queue, in the order in which they
-came, and when it is full a client is told to come again. A client that has gone while it waited
-costs nothing. Starlette and uvicorn are known here and nowhere else; nothing is known of Kafka or
-the store.
+One batch is on the device at a time, the next is tokenized beside it; others wait in a bounded
+queue, in the order in which they came, and when it is full a client is told to come again. A client
+that has gone while it waited costs nothing. Starlette and uvicorn are known here and nowhere else;
+nothing is known of Kafka or the store.
 """
 
 import asyncio
