@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import OpenAIGPTForSequenceClassification, pipeline
 
@@ -57,38 +58,48 @@ class _Logits(nn.Module):
         return torch.cat([self.model.topic_head(vector), self.model.sentiment_head(vector)], dim=1)
 
 
-def onnx_of(engine: Engine, weights: Path, *, int8: bool, rows: int = 32) -> Score:
-    """ONNX Runtime over batches of ``rows`` texts sorted by length, padded to the longest."""
-    import onnxruntime  # noqa: PLC0415 - of the benchmarks alone
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
+class OnnxModel:
+    """ONNX Runtime on processors, over batches sorted by length and padded to the longest text."""
 
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / "model.onnx"
-        _export(weights, graph)
-        if int8:
-            narrow = graph.with_name("int8.onnx")
-            quantize_dynamic(graph, narrow, weight_type=QuantType.QInt8)
-            graph = narrow
+    def __init__(self, engine: Engine, weights: Path, *, int8: bool) -> None:
+        import onnxruntime  # noqa: PLC0415 - of the benchmarks alone
+        from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
+
+        self._engine = engine
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(
-            graph.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        options.log_severity_level = 3
+        with tempfile.TemporaryDirectory() as folder:
+            graph = Path(folder) / "model.onnx"
+            _export(weights, graph)
+            if int8:
+                narrow = graph.with_name("int8.onnx")
+                quantize_dynamic(graph, narrow, weight_type=QuantType.QInt8)
+                graph = narrow
+            self._session = onnxruntime.InferenceSession(
+                graph.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
 
-    def score(texts: Sequence[str]) -> int:
-        tokens = engine.encode(texts)
+    def logits(self, texts: Sequence[str], rows: int = 32) -> NDArray[np.float32]:
+        """Topic and sentiment logits (N, 23), in batches of ``rows`` texts."""
+        tokens = self._engine.encode(texts)
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
-        done = 0
+        found = []
         for first in range(0, len(order), rows):
             chosen = [tokens[index] for index in order[first : first + rows]]
             lengths = np.array([len(ids) for ids in chosen])
             input_ids = np.ones((len(chosen), lengths.max()), np.int64)
             for row, ids in enumerate(chosen):
                 input_ids[row, : len(ids)] = ids
-            done += len(session.run(None, {"input_ids": input_ids, "lengths": lengths})[0])
-        return done
+            given = {"input_ids": input_ids, "lengths": lengths}
+            found.append(self._session.run(None, given)[0])
+        logits: NDArray[np.float32] = np.empty((len(tokens), found[0].shape[1]), np.float32)
+        logits[order] = np.concatenate(found)
+        return logits
 
-    return score
+    def score(self, texts: Sequence[str]) -> int:
+        """Score them and say how many there were."""
+        return len(self.logits(texts))
 
 
 def _export(weights: Path, graph: Path) -> None:
