@@ -37,11 +37,12 @@ class Held:
     def __init__(self, engine):
         self.version, self.labels, self._engine = engine.version, engine.labels, engine
         self.asked, self.let = [], threading.Event()
+        self.tokenize = engine.tokenize
 
-    def score(self, texts):
-        self.asked.append(list(texts))
+    def predict(self, tokenized):
+        self.asked.append([text.text for text in tokenized])
         assert self.let.wait(20)
-        return self._engine.score(texts)
+        return self._engine.predict(tokenized)
 
 
 def ask(url, texts, **options):
@@ -167,7 +168,7 @@ def test_who_has_gone_is_not_scored(engine):
 
 
 class Failing(Held):
-    def score(self, texts):
+    def predict(self, tokenized):
         raise RuntimeError("CUDA error: secret detail")
 
 
