@@ -9,9 +9,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from measuring import RESULTS, write
+from measuring import RESULTS, ROOT, write
 
-BENCHMARKS = ("engine",)
+BENCHMARKS = ("engine", "kafka_consume", "live")
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
         parser.error(
             f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
         )
+    sys.path.append(str(ROOT / "tests"))
     for name in given.benchmarks or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)  # noqa: T201
         result = importlib.import_module(name).run(quick=given.quick)
