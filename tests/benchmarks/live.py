@@ -1,12 +1,12 @@
-"""End to end on this machine: real Kafka, real `tapewatch worker` started, embedded PostgreSQL.
+"""End to end on this machine: real Kafka, real `tapewatch worker` processes, embedded PostgreSQL.
 
 First how many documents a second are committed with one worker and with two, out of a backlog.
-Then how long a document takes from the moment at which it should have been published to its commit,
-with one worker at shares of its rate. The generator is open-loop: its schedule, of random intervals, is fixed
-before the run and does not wait for anybody, and a document that is sent late is late from its
-schedule on. The moment of a commit is PostgreSQL's own (track_commit_timestamp), taken as it writes
-the commit record, so the flush to the disk is not in it; `fsync` is on. The broker, the generator
-and PostgreSQL share the machine with the workers.
+Then, with one worker and at shares of its rate, how long a document takes from the moment at which
+it should have been published to its commit. The generator is open-loop: its schedule, of random
+intervals, is fixed before the run and does not wait for anybody, and a document that is sent late
+is late from its schedule on. The moment of a commit is PostgreSQL's own (track_commit_timestamp),
+taken as it writes the commit record, so the flush to the disk is not in it; `fsync` is on. The
+broker, the generator and PostgreSQL share the machine with the workers.
 """
 
 import math
