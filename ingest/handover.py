@@ -51,6 +51,7 @@ class HandOver(Generic[T]):
         self._flow = flow
         self._slot: T | None = None
         self._closed = False
+        self._wanted = False
 
     def __len__(self) -> int:
         return 0 if self.free else 1
@@ -59,6 +60,11 @@ class HandOver(Generic[T]):
     def free(self) -> bool:
         """Whether there is room."""
         return self._slot is None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody has nothing to do until something is put."""
+        return self._wanted and self.free
 
     @property
     def ended(self) -> bool:
@@ -86,8 +92,17 @@ class HandOver(Generic[T]):
             self._flow.notify()
 
     def __iter__(self) -> Iterator[T]:
-        while self._flow.wait(lambda: not self.free or self._closed):
+        while True:
+            self._want()
             thing = self.take()
             if thing is None:
                 return
             yield thing
+
+    def _want(self) -> None:
+        """Wait until there is something, or nothing will come any more."""
+        with self._flow.changed:
+            self._wanted = True
+            self._flow.notify()
+            self._flow.wait(lambda: not self.free or self._closed)
+            self._wanted = False

@@ -6,8 +6,9 @@ it is dropped, unwritten, and a new line begins at the checkpoints. So nothing i
 out of date, and nothing that was dropped can be committed later.
 
 Between two stages lies one batch at most: while one is on the device, the next is tokenized and
-the one before it written. A batch that has waited long enough goes on only when the device has
-room for it; until then it grows, up to the budget. Knows no source.
+the one before it written. A full batch goes on as soon as there is room. One that has only waited
+long enough goes on when the device has nothing to do: until then it grows, and loses no time by
+that. Knows no source.
 """
 
 import threading
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeGuard, TypeVar
 
 import structlog
 
@@ -170,7 +171,7 @@ class Line(Generic[T, P]):
         while True:
             self._flow.wait(self._moves, self._seconds_left())
             reason = self._due()
-            if reason is not None and self._gathered.free:
+            if self._can_go(reason):
                 self._gathered.put(self._gatherer.take(reason, time.monotonic()))
             elif reason is not Flush.BUDGET and (entries := self._polled.take()):
                 self._add(entries)
@@ -181,11 +182,16 @@ class Line(Generic[T, P]):
     def _moves(self) -> bool:
         """Whether there is a batch to hand on, or something to add to it, or an end."""
         reason = self._due()
-        if reason is not None and self._gathered.free:
+        if self._can_go(reason):
             return True
         if self._polled.ended:
             return reason is None
         return reason is not Flush.BUDGET and not self._polled.free
+
+    def _can_go(self, reason: Flush | None) -> TypeGuard[Flush]:
+        if reason is Flush.WAIT:
+            return self._gathered.wanted
+        return reason is not None and self._gathered.free
 
     def _due(self) -> Flush | None:
         return self._gatherer.due(time.monotonic(), drain=self._polled.ended)

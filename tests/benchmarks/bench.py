@@ -9,9 +9,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from measuring import RESULTS, write
+from measuring import RESULTS, ROOT, write
 
-BENCHMARKS = ("engine", "store")
+BENCHMARKS = ("engine", "store", "kafka_consume", "live")
 _MODULES = {"store": "storing"}
 """Modules that are not called like their benchmark: one called store would hide the package."""
 
@@ -27,6 +27,7 @@ def main() -> None:
         parser.error(
             f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
         )
+    sys.path.append(str(ROOT / "tests"))
     for name in given.benchmarks or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)  # noqa: T201
         result = importlib.import_module(_MODULES.get(name, name)).run(quick=given.quick)

@@ -73,6 +73,21 @@ def test_it_has_not_ended_while_something_is_in_it(flow):
     assert between.ended
 
 
+def test_it_is_wanted_while_somebody_waits_for_the_next_thing(flow):
+    between = HandOver(flow)
+    assert not between.wanted
+    thread, taken = beside(lambda: list(between))
+    assert flow.wait(lambda: between.wanted, 30)
+
+    between.put("a")
+    assert flow.wait(lambda: between.wanted, 30)  # "a" is taken, and another is waited for
+
+    between.close()
+    thread.join(30)
+    assert taken == [["a"]]
+    assert not between.wanted
+
+
 def test_an_abort_wakes_whoever_waits(flow):
     full, empty = HandOver(flow), HandOver(flow)
     full.put("a")

@@ -1,13 +1,11 @@
 """What Prometheus would scrape: the page is fetched over HTTP and parsed as Prometheus does."""
 
-import socket
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from support.metrics import free_port, scraped
 
 from ingest.batch import Committed, DeadLetter, Partition, Record
 from ingest.decoding import Entry
@@ -20,12 +18,6 @@ from tapewatch.settings import Settings
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NEWS = Partition("news", 3)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -44,17 +36,6 @@ def served(port):
 
 def made(padding=None, **limits):
     return Metrics(Limits(**limits), lambda: padding)
-
-
-def scraped(port):
-    """Every sample by its name and its labels, those in the order of their names."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
-        families = text_string_to_metric_families(response.read().decode())
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in families
-        for sample in family.samples
-    }
 
 
 def entry(offset, polled, published_seconds_ago=None):
