@@ -113,6 +113,11 @@ class Engine:
         """The names of the model's topics and sentiments."""
         return self.model.labels
 
+    @property
+    def padding_ratio(self) -> float:
+        """Share of the tokens that went through the model last that were there to fill it up."""
+        return (self.packed or self.padded).padding_ratio
+
     @cached_property
     def version(self) -> str:
         """The model's shape and a hash of every file that has a part in a prediction."""

@@ -35,6 +35,8 @@ class PackedModel:
     def __init__(self, model: TwoHeadedModel, make: Make, rows: int = ROWS) -> None:
         trunk: Any = model.trunk
         self._rows = rows
+        self.padding_ratio = 0.0
+        """Share of the tokens that went through the model last that were there to fill it up."""
         self._topics = len(model.labels.topics)
         self._tokens = trunk.tokens_embed.weight.detach().to(make.dtype)
         self._positions = trunk.positions_embed.weight.detach().to(make.dtype)
@@ -49,7 +51,10 @@ class PackedModel:
     def logits(self, texts: Sequence[Sequence[int]], token_budget: int) -> tuple[Tensor, Tensor]:
         """Topic logits (N, topics) and sentiment logits (N, sentiments), float32."""
         found = torch.empty(len(texts), len(self._bias))
-        for laid in pack([len(ids) for ids in texts], token_budget):
+        packs = pack([len(ids) for ids in texts], token_budget)
+        filled = sum(laid.tokens + -laid.tokens % self._rows for laid in packs)
+        self.padding_ratio = 1 - sum(laid.tokens for laid in packs) / max(1, filled)
+        for laid in packs:
             flat = torch.tensor(list(chain.from_iterable(texts[index] for index in laid.indices)))
             found[list(laid.indices)] = self._pass(flat, laid)
         return found[:, : self._topics], found[:, self._topics :]

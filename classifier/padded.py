@@ -23,6 +23,8 @@ class PaddedModel:
         self._model = model
         self._device = device
         self._padding = padding
+        self.padding_ratio = 0.0
+        """Share of the tokens that went through the model last that were there to fill it up."""
         self._most: int | None = None
         """Tokens that fitted after memory once ran out."""
 
@@ -36,11 +38,13 @@ class PaddedModel:
         topics = torch.empty(len(texts), len(labels.topics))
         sentiments = torch.empty(len(texts), len(labels.sentiments))
         waiting = list(range(len(texts)))
+        filled = 0
         while waiting:
             budget = min(token_budget, self._most or token_budget)
             try:
                 for indices, input_ids, lengths in self.batches(texts, budget, waiting):
                     topic, sentiment = self._model.logits(input_ids, lengths)
+                    filled += input_ids.numel()
                     topics[indices] = topic[: len(indices)].float().cpu()
                     sentiments[indices] = sentiment[: len(indices)].float().cpu()
                     done = set(indices.tolist())
@@ -49,6 +53,7 @@ class PaddedModel:
                 if budget <= max(len(texts[index]) for index in waiting):
                     raise
                 self._halve(budget)
+        self.padding_ratio = 1 - sum(map(len, texts)) / max(1, filled)
         return topics, sentiments
 
     def _halve(self, budget: int) -> None:

@@ -110,6 +110,11 @@ class ChampionScorer:
         """The labels of that version."""
         return self._model.labels
 
+    @property
+    def padding_ratio(self) -> float | None:
+        """Share of padding in what went through the model last, if the model says so."""
+        return getattr(self._model, "padding_ratio", None)
+
     def score(self, texts: Sequence[str]) -> Sequence[Prediction]:
         """One prediction a text, in order, all by one version."""
         self._follow()

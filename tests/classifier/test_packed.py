@@ -83,6 +83,14 @@ def test_bit_for_bit_the_same_in_any_batch_order_and_budget(weights, precision):
             assert torch.equal(found, whole[some])
 
 
+def test_only_the_last_rows_of_a_pack_are_padding(weights):
+    packed = PackedModel(load_weights(weights)[0], layers(weights, "fp32"))
+    packed.logits([[5] * 40, [6] * 20], 64)
+    assert packed.padding_ratio == pytest.approx(1 - 60 / 64)
+    packed.logits([[5] * 40, [6] * 40], 64)
+    assert packed.padding_ratio == pytest.approx(1 - 80 / 128)
+
+
 def test_no_texts_have_no_logits(weights):
     topics, sentiments = PackedModel(load_weights(weights)[0], layers(weights, "fp32")).logits(
         [], 64

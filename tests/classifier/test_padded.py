@@ -67,6 +67,12 @@ def test_the_budget_is_halved_until_it_fits_and_each_time_told(model, caplog, ca
     assert [f"to={budget}" in told for budget in (256, 128, 64, 32)] == [True, True, True, False]
 
 
+def test_the_padding_is_what_a_micro_batch_has_beyond_its_texts(model):
+    reader = padded(model)
+    reader.logits([[5] * 10, [6] * 16, [7] * 20], 64)
+    assert reader.padding_ratio == pytest.approx(1 - 46 / (4 * 16 + 2 * 24))
+
+
 def test_a_text_that_does_not_fit_alone_is_an_error(model):
     with pytest.raises(torch.OutOfMemoryError, match="no room"):
         padded(Memory(model, 32)).logits([[5] * 40], 1024)
