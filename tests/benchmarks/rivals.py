@@ -3,6 +3,7 @@
 The same weights: a causal model for classification of transformers, with both heads' rows as one.
 """
 
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -74,7 +75,9 @@ class OnnxModel:
             _export(weights, graph)
             if int8:
                 narrow = graph.with_name("int8.onnx")
+                logging.disable(logging.WARNING)  # it advises what changes nothing here
                 quantize_dynamic(graph, narrow, weight_type=QuantType.QInt8)
+                logging.disable(logging.NOTSET)
                 graph = narrow
             self._session = onnxruntime.InferenceSession(
                 graph.read_bytes(), options, providers=["CPUExecutionProvider"]

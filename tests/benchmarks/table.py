@@ -1,0 +1,55 @@
+"""The tables of README.md, made from the JSON that the benchmarks leave; run it to print them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from measuring import RESULTS
+
+BARS = {
+    "engine / pipeline, batch 1": (6.0, "transformers' pipeline, one text at a time"),
+    "engine, long-tailed / pipeline, batch 64, long-tailed": (
+        3.0, "transformers' pipeline, batches of 64, every 64th text of 400 tokens",
+    ),
+    "engine / onnx fp32": (1.0, "ONNX Runtime, float32, batches sorted by length"),
+    "engine / onnx int8": (1.0, "ONNX Runtime, dynamic int8, batches sorted by length"),
+    "engine / limit of the device": (0.85, "the forward pass alone: the limit of the device"),
+    "file to PostgreSQL / limit of the device": (
+        0.7, "file to PostgreSQL, over the same limit",
+    ),
+}  # fmt: skip
+
+
+def read(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return found
+
+
+def engine_table(found: Mapping[str, Any]) -> Iterator[str]:
+    """Ratios: median, least and most of the rounds, and the bar."""
+    yield "| The engine against | Times as fast (least to most) | Bar |"
+    yield "|---|---|---|"
+    for name, (bar, words) in BARS.items():
+        ratio = found["ratios"][name]
+        spread = f"{ratio['least']:.2f} to {ratio['most']:.2f}"
+        yield f"| {words} | **{ratio['median']:.2f}** ({spread}) | {bar:g} |"
+
+
+def live_table(found: Mapping[str, Any]) -> Iterator[str]:
+    """Latency from the scheduled publication to the commit."""
+    yield "| Load, one worker | Documents/s | p50 | p95 | p99 | p99.9 |"
+    yield "|---|---|---|---|---|---|"
+    for name, at in found["publish_to_committed_seconds"].items():
+        cells = " | ".join(f"{at[f'p{p}']:.2f} s" for p in ("50", "95", "99", "99.9"))
+        share = name.removeprefix("at_").replace("%", " %")
+        yield f"| {share} of saturation | {at['documents_per_second']:,.0f} | {cells} |"
+
+
+def tables() -> str:
+    """Both, as they stand in README.md."""
+    return "\n".join([*engine_table(read("engine")), "", *live_table(read("live"))])
+
+
+if __name__ == "__main__":
+    print(tables())  # noqa: T201
