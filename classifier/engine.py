@@ -23,7 +23,7 @@ from classifier.hardware import exact_int8, fast_bf16, resolve_device
 from classifier.labels import Labels
 from classifier.linear import FloatLayers, Make
 from classifier.model import WeightsError, encode, load_weights
-from classifier.packed import PackedModel, can_pack
+from classifier.packed import ROWS, PackedModel, can_pack
 from classifier.padded import PaddedModel
 from classifier.prediction import SCALE, Prediction
 from classifier.quantization import RANGES_FILE, Int8Ranges, int8_layers, read_ranges
@@ -132,6 +132,16 @@ class Engine:
     def score(self, texts: Sequence[str]) -> list[Prediction]:
         """The predictions of ``texts``, in their order."""
         return self.predict(self.tokenize(texts))
+
+    def warm_up(self) -> None:
+        """Meet every shape of batch once, so that no document waits while kernels are made."""
+        end = [int(self.tokenizer.eos_token_id or 0)]
+        if self.packed is not None:
+            for count in range(1, self.token_budget // ROWS + 1):
+                self.packed.logits([end] * (ROWS * count), self.token_budget)
+            return
+        for length in (bucket for bucket in LENGTH_BUCKETS if bucket <= self.context):
+            self.padded.logits([end * length], self.token_budget)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """The first half of ``score``, on the processor: may go on another thread."""

@@ -117,12 +117,15 @@ def open_scorer(settings: Settings, device: str = "auto") -> Model:
 
 
 def open_local_scorer(settings: Settings, device: str = "auto") -> Model:
-    """The champion, whoever it is, unless TAPEWATCH_WEIGHTS names the weights."""
-    if fixed_weights(settings) is not None:
-        return open_engine(settings, device)
-    return ChampionScorer(
-        open_registry(settings), lambda folder: load_engine(settings, folder, device)
-    )
+    """The champion, whoever it is, unless TAPEWATCH_WEIGHTS names the weights; warm already."""
+
+    def load(folder: Path) -> "Engine":
+        engine = load_engine(settings, folder, device)
+        engine.warm_up()
+        return engine
+
+    fixed = fixed_weights(settings)
+    return load(fixed) if fixed is not None else ChampionScorer(open_registry(settings), load)
 
 
 def batch_limits(settings: Settings) -> Limits:

@@ -156,6 +156,35 @@ def test_the_same_text_goes_through_the_model_once(engine, monkeypatch):
     assert (first, second) == (third, fifth)
 
 
+@pytest.mark.parametrize("kind", ["openai-gpt", "gpt2"])
+def test_warmed_up_every_shape_has_been_met(tmp_path, kind, monkeypatch):
+    write_base(tmp_path / "base", kind, TEXTS * 5)
+    model, tokenizer, _ = open_base(str(tmp_path / "base"), Labels(), 0.1)
+    save_weights(model.eval(), tokenizer, tmp_path / "weights")
+    engine = Engine(tmp_path / "weights", "cpu")
+    engine.token_budget = 256
+    met = set()
+
+    def shaped(ids, *rest, read=engine.packed._pass if engine.packed else None):
+        met.add((len(ids) + -len(ids) % 64,))
+        return read(ids, *rest)
+
+    def padded(input_ids, lengths, read=engine.model.logits):
+        met.add(tuple(input_ids.shape))
+        return read(input_ids, lengths)
+
+    if engine.packed:
+        monkeypatch.setattr(engine.packed, "_pass", shaped)
+    monkeypatch.setattr(engine.model, "logits", padded)
+    engine.warm_up()
+    warm = set(met)
+
+    engine.score([" ".join(WORDS[: 1 + n % 10] * (1 + n % 7)) + f" {n}" for n in range(200)])
+
+    assert len(warm) > 1
+    assert met == warm
+
+
 def test_no_texts_have_no_predictions(engine):
     assert engine.score([]) == []
     assert [values.shape for values in engine.probabilities([])] == [(0, 20), (0, 3)]

@@ -10,14 +10,19 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, PreTrainedTokenizerFast
 
 from classifier.data.sources import Columns, read_file
 from classifier.engine import Engine
 from classifier.evaluation.card import read_card
 from classifier.evaluation.scores import evaluate
 from classifier.labels import SENTIMENTS, TOPICS
+from classifier.model import HEADS_FILE
 from tapewatch.champion import SHIPPED
 from tapewatch.settings import ROOT
 
@@ -73,3 +78,27 @@ def test_ten_thousand_documents_have_the_same_scores_in_any_batch_and_order(engi
         found = engine.logits([texts[i] for i in some])
         assert found[0].equal(topics[some])
         assert found[1].equal(sentiments[some])
+
+
+def test_their_predictions_are_those_of_transformers_but_for_eight_bits(engine):
+    """Golden outputs: each sentence alone, in float32, by transformers' own classes."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(SHIPPED)
+    trunk = AutoModel.from_pretrained(SHIPPED, dtype=torch.float32)
+    heads = {name: value.float() for name, value in load_file(SHIPPED / HEADS_FILE).items()}
+    texts = list(pd.read_csv(SENTENCES)["text"])
+    exact = []
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"][: engine.context - 1]
+        with torch.inference_mode():
+            hidden = trunk(torch.tensor([[*ids, tokenizer.eos_token_id]])).last_hidden_state
+        sentiment = heads["sentiment_head.weight"] @ hidden[0, -1] + heads["sentiment_head.bias"]
+        exact.append(sentiment.softmax(0).numpy())
+
+    _, found = engine.probabilities(texts)
+
+    exact = np.array(exact)
+    assert np.abs(found - exact).max() < 0.15
+    assert np.abs(found - exact).mean() < 0.01
+    assert (found.argmax(1) == exact.argmax(1)).mean() > 0.98
+    wide = Engine(SHIPPED, "cpu", precision="fp32").probabilities(texts)[1]
+    assert np.abs(wide - exact).max() < 1e-4
