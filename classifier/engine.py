@@ -137,8 +137,9 @@ class Engine:
         """Meet every shape of batch once, so that no document waits while kernels are made."""
         end = [int(self.tokenizer.eos_token_id or 0)]
         if self.packed is not None:
-            for count in range(1, self.token_budget // ROWS + 1):
-                self.packed.logits([end] * (ROWS * count), self.token_budget)
+            length = min(ROWS, 1 << (self.context.bit_length() - 1))
+            for rows in range(ROWS, self.token_budget + 1, ROWS):
+                self.packed.logits([end * length] * (rows // length), self.token_budget)
             return
         for length in (bucket for bucket in LENGTH_BUCKETS if bucket <= self.context):
             self.padded.logits([end * length], self.token_budget)
