@@ -72,6 +72,7 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
     cases = [(512, DENSE)] if quick else [*((size, DENSE) for size in SIZES), (2048, SPARSE)]
     results: list[dict[str, Any]] = []
     seeding: dict[int, float] = {}
+    after_checkpoint: dict[int, float] = {}
     with _server() as (url, settings), _workers() as pool:
         database = Database(url)
         database.migrate()
@@ -80,6 +81,10 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
             begun = time.monotonic()
             add_history(database, opened.id, before, history)
             seeding[history] = round(time.monotonic() - begun, 1)
+            first = Work(
+                url, -99 - history, 0, 2, 512 if quick else 2048, documents // 2048 or 1, SPARSE
+            )
+            after_checkpoint[history] = round(_committed(pool, first)[0], 1)
             for (size, per_minute), workers in itertools.product(cases, (1, 2)):
                 work = Work(url, 0, 0, workers, size, documents // size, per_minute)
                 turns = [replace(work, turn=history + turn) for turn in range(rounds)]
@@ -93,6 +98,7 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
         "documents_a_worker": documents,
         "rounds": rounds,
         "seeding_seconds": seeding,
+        "two_workers_just_after_a_checkpoint": after_checkpoint,
         "commits": results,
         "pruning": pruning,
     }
@@ -152,9 +158,10 @@ def _workers() -> Iterator[ProcessPoolExecutor]:
 def _server() -> Iterator[tuple[str, dict[str, str]]]:
     """An embedded server in a folder that is removed, and the settings that matter."""
     folder = Path(tempfile.mkdtemp(prefix="tapewatch-bench-"))
+    EmbeddedPostgres(folder).close()  # some of its settings need a second start
     server = EmbeddedPostgres(folder)
     names = (
-        "server_version", "shared_buffers", "max_wal_size", "wal_compression", "fsync",
+        "server_version", "shared_buffers", "max_wal_size", "checkpoint_timeout", "fsync",
         "synchronous_commit", "full_page_writes",
     )  # fmt: skip
     try:
