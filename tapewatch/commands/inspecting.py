@@ -36,6 +36,7 @@ def status(as_json: Json = False) -> None:
                     "last": extent and extent[1],
                     "evaluated_until": run.evaluated_until,
                     "finished_at": run.finished_at,
+                    "documents_from": run.documents_from,
                 }
             )
         notifications = count_by_status(connection)

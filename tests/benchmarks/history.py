@@ -44,7 +44,7 @@ select :run_id, substr(md5(i::text), 1, 16),
     (array['negative', 'neutral', 'positive'])[1 + i % 3],
     (array[-6000, 0, 6000])[1 + i % 3], cast(:probabilities as smallint[]),
     '{3000,3000,4000}', false, 'history'
-from generate_series(cast(:first as integer), cast(:documents as integer)) i
+from generate_series(1, cast(:documents as integer)) i
 """
 
 # Two for a fifth of the documents and one for the others; few symbols are named often.
@@ -53,7 +53,7 @@ insert into document_symbols (run_id, document_id, symbol, published_at)
 select :run_id, substr(md5(i::text), 1, 16),
     'S' || floor(power(500, (i::bigint * 7919 % 1000) / 1000.0)) + n,
     timestamptz '2026-03-10 00:00Z' - i * (interval '90 days' / :documents)
-from generate_series(cast(:first as integer), cast(:documents as integer)) i
+from generate_series(1, cast(:documents as integer)) i
 cross join generate_series(0, case when i % 5 = 0 then 1 else 0 end) n
 """
 
@@ -71,13 +71,12 @@ on conflict do nothing
 """
 
 
-def add_history(database: Database, run_id: int, known: int, documents: int) -> None:
-    """Fill the run up from ``known`` such documents to ``documents``, with fresh statistics."""
-    if documents == known:
+def add_history(database: Database, run_id: int, documents: int) -> None:
+    """Fill the empty run with so many documents, and make fresh statistics."""
+    if not documents:
         return
     names = {
         "run_id": run_id,
-        "first": known + 1,
         "documents": documents,
         "topics": list(TOPICS),
         "probabilities": [500] * len(TOPICS),

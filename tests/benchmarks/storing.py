@@ -14,7 +14,7 @@ import string
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from history import add_history
-from measuring import summary
+from measuring import ratio, summary
 from sqlalchemy import text
 
 from classifier.labels import SENTIMENTS, TOPICS
@@ -66,72 +66,89 @@ class Work:
 
 
 def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
-    """Documents/s by history, batch size, density and workers; 10 million rows take minutes."""
+    """Documents/s by history, batch size, density and workers; to make 10 million takes minutes.
+
+    Each history has a database of its own in one server. They take turns, and what is compared is
+    taken within a round, since the machine is not equally fast all the time.
+    """
     histories = (0, 5000) if quick else HISTORIES
-    documents, rounds = (1024, 1) if quick else (24_576, 3)
+    documents, rounds = (1024, 2) if quick else (24_576, 5)
     cases = [(512, DENSE)] if quick else [*((size, DENSE) for size in SIZES), (2048, SPARSE)]
-    results: list[dict[str, Any]] = []
-    seeding: dict[int, float] = {}
-    after_checkpoint: dict[int, float] = {}
-    with _server() as (url, settings), _workers() as pool:
-        database = Database(url)
-        database.migrate()
-        opened = open_run(database, "live")
-        for before, history in itertools.pairwise((0, *histories)):
+    with _server() as (server, settings), _workers() as pool:
+        urls, seeding = {}, {}
+        for history in histories:
             begun = time.monotonic()
-            add_history(database, opened.id, before, history)
+            urls[history] = _seeded(server, history)
             seeding[history] = round(time.monotonic() - begun, 1)
-            first = Work(
-                url, -99 - history, 0, 2, 512 if quick else 2048, documents // 2048 or 1, SPARSE
-            )
-            after_checkpoint[history] = round(_committed(pool, first)[0], 1)
-            for (size, per_minute), workers in itertools.product(cases, (1, 2)):
-                work = Work(url, 0, 0, workers, size, documents // size, per_minute)
-                turns = [replace(work, turn=history + turn) for turn in range(rounds)]
-                found = [_committed(pool, turn) for turn in turns]
-                results.append({"history": history, **_case(work, found)})
-                print(results[-1], file=sys.stderr, flush=True)  # noqa: T201
-        pruning = _pruned(database, opened, pool, replace(work, turn=-1, workers=1), quick=quick)
-        database.close()
+        for history, url in urls.items():  # each page's first change since the load costs more
+            _committed(pool, Work(url, -1 - history, 0, 2, 512, documents // 512, SPARSE))
+        results = []
+        for (size, per_minute), workers in itertools.product(cases, (1, 2)):
+            contestants = {
+                history: Work(url, 0, 0, workers, size, documents // size, per_minute)
+                for history, url in urls.items()
+            }
+            results.append(_case(pool, contestants, rounds))
+            print(results[-1], file=sys.stderr, flush=True)  # noqa: T201
+        pruning = _pruned(pool, urls[histories[-1]], documents)
     return {
         "server": settings,
         "documents_a_worker": documents,
         "rounds": rounds,
         "seeding_seconds": seeding,
-        "two_workers_just_after_a_checkpoint": after_checkpoint,
         "commits": results,
-        "pruning": pruning,
+        "pruning": {"history": histories[-1], **pruning},
     }
 
 
-def _case(work: Work, found: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    rates, spent = zip(*found, strict=True)
+def _seeded(server: EmbeddedPostgres, history: int) -> str:
+    """The address of a new database with a run of so many documents."""
+    url = server.database(f"history_{history}")
+    database = Database(url)
+    database.migrate()
+    add_history(database, open_run(database, "live").id, history)
+    database.close()
+    return url
+
+
+def _case(
+    pool: ProcessPoolExecutor, contestants: Mapping[int, Work], rounds: int
+) -> dict[str, Any]:
+    found: dict[int, list[tuple[float, float]]] = {history: [] for history in contestants}
+    for turn in range(rounds):
+        for history, work in contestants.items():
+            found[history].append(_committed(pool, replace(work, turn=turn)))
+    rates = {history: [rate for rate, _ in of] for history, of in found.items()}
+    (empty, *_), work = rates, next(iter(contestants.values()))
     return {
         "batch": work.size,
         "documents_a_minute": work.per_minute,
         "workers": work.workers,
-        "documents_per_second": summary(rates),
-        "client_cpu_microseconds": summary(spent),
+        "documents_per_second": {history: summary(of) for history, of in rates.items()},
+        "of_the_empty_one": {history: ratio(of, rates[empty]) for history, of in rates.items()},
+        "client_cpu_microseconds": summary([spent for of in found.values() for _, spent in of]),
     }
 
 
-def _pruned(
-    database: Database, run: Run, pool: ProcessPoolExecutor, work: Work, *, quick: bool
-) -> dict[str, Any]:
+def _pruned(pool: ProcessPoolExecutor, url: str, documents: int) -> dict[str, Any]:
     """A tenth of the history pruned alone, then a tenth beside a worker; documents/s of both."""
-    work = replace(work, size=512 if quick else 2048, per_minute=DENSE)
-    before = [_committed(pool, replace(work, turn=-1 - turn))[0] for turn in range(3)]
+    size = min(2048, documents)
+    work = Work(url, 0, 0, 1, size, documents // size, 2 * DENSE)
+    database = Database(url)
+    run = open_run(database, "live")
+    before = [_committed(pool, replace(work, turn=turn))[0] for turn in range(3)]
     alone = _prune(database, run, 81)
     meanwhile: list[float] = []
     with ThreadPoolExecutor(1) as thread:
         pruning = thread.submit(_prune, database, run, 72)
         while not pruning.done():
-            rate, _ = _committed(pool, replace(work, turn=-10 - len(meanwhile)))
-            meanwhile.append(rate)
+            meanwhile.append(_committed(pool, replace(work, turn=3 + len(meanwhile)))[0])
+    after = [_committed(pool, replace(work, turn=-1 - turn))[0] for turn in range(3)]
+    database.close()
     return {
         "alone": alone,
         "beside_a_worker": pruning.result(),
-        "worker_alone": summary(before),
+        "worker_alone": summary([*before, *after]),
         "worker_meanwhile": summary(meanwhile),
     }
 
@@ -155,7 +172,7 @@ def _workers() -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def _server() -> Iterator[tuple[str, dict[str, str]]]:
+def _server() -> Iterator[tuple[EmbeddedPostgres, dict[str, str]]]:
     """An embedded server in a folder that is removed, and the settings that matter."""
     folder = Path(tempfile.mkdtemp(prefix="tapewatch-bench-"))
     EmbeddedPostgres(folder).close()  # some of its settings need a second start
@@ -169,7 +186,7 @@ def _server() -> Iterator[tuple[str, dict[str, str]]]:
         with database.transaction() as connection:
             shown = {name: str(connection.scalar(text(f"show {name}"))) for name in names}
         database.close()
-        yield server.url, shown
+        yield server, shown
     finally:
         server.close()
         shutil.rmtree(folder)

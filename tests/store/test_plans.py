@@ -37,7 +37,7 @@ def database(postgres):
             register_model(connection, "history", Labels())
             register_model(connection, "new", Labels())
             run = runs.open_run(connection, "live")
-        add_history(opened, run.id, 0, 100_000)
+        add_history(opened, run.id, 100_000)
         yield opened
         opened.close()
 
