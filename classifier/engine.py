@@ -81,7 +81,8 @@ class Engine:
         self.context = min(context, LENGTH_BUCKETS[-1])
         self.packed: PackedModel | None = None
         if self.device.type == "cpu" and can_pack(model.trunk):
-            self.packed = PackedModel(model, self._layers(ranges))
+            layers = self._layers(ranges)
+            self.packed = PackedModel(model, layers, threads=threads or torch.get_num_threads())
         narrow = self.precision == "bf16"
         self.model = model.to(self.device, torch.bfloat16 if narrow else torch.float32)
         self.padded = PaddedModel(model, self.device, int(self.tokenizer.pad_token_id or 0))
@@ -139,7 +140,8 @@ class Engine:
         if self.packed is not None:
             length = min(ROWS, 1 << (self.context.bit_length() - 1))
             for rows in range(ROWS, self.token_budget + 1, ROWS):
-                self.packed.logits([end * length] * (rows // length), self.token_budget)
+                texts = self.packed.threads * rows // length
+                self.packed.logits([end * length] * texts, self.token_budget)
             return
         for length in (bucket for bucket in LENGTH_BUCKETS if bucket <= self.context):
             self.padded.logits([end * length], self.token_budget)

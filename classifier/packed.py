@@ -4,10 +4,15 @@ What ships is served by this on a processor. The heads read one token, so of the
 that token's query, feed-forward and norms are computed; of all others just keys and values. A
 text's numbers do not depend on its neighbours: each row of a product is summed alike wherever it
 stands, rows are filled up to fixed steps, and attention is one text's own. Knows no text, only ids.
+
+Each thread takes a pack of its own, from beginning to end. Threads that share each product wait for
+each other some fifty times a pack, and where anything else runs on the machine they mostly wait.
 """
 
 import math
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain
 from typing import Any
 
@@ -23,6 +28,9 @@ from classifier.packing import Pack, Run, pack
 ROWS = 64
 """Rows of a product are filled up to a multiple of this, so that few shapes occur."""
 
+LEAST = 256
+"""Tokens that are worth a thread's while."""
+
 
 def can_pack(trunk: nn.Module) -> bool:
     """Whether this forward pass is that of ``trunk``."""
@@ -32,8 +40,12 @@ def can_pack(trunk: nn.Module) -> bool:
 class PackedModel:
     """A trunk and its heads, their weights as ``make`` wants them."""
 
-    def __init__(self, model: TwoHeadedModel, make: Make, rows: int = ROWS) -> None:
+    def __init__(
+        self, model: TwoHeadedModel, make: Make, rows: int = ROWS, threads: int = 1
+    ) -> None:
         trunk: Any = model.trunk
+        self.threads = threads
+        self._pool = _pool_of(threads)
         self._rows = rows
         self.padding_ratio = 0.0
         """Share of the tokens that went through the model last that were there to fill it up."""
@@ -47,18 +59,19 @@ class PackedModel:
         self._heads = torch.cat([head.weight.detach().float() for head in heads])
         self._bias = torch.cat([head.bias.detach().float() for head in heads])
 
-    @torch.inference_mode()
     def logits(self, texts: Sequence[Sequence[int]], token_budget: int) -> tuple[Tensor, Tensor]:
         """Topic logits (N, topics) and sentiment logits (N, sentiments), float32."""
         found = torch.empty(len(texts), len(self._bias))
-        packs = pack([len(ids) for ids in texts], token_budget)
+        share = -(-sum(map(len, texts)) // self.threads)
+        packs = pack([len(ids) for ids in texts], min(token_budget, max(share, LEAST)))
         filled = sum(laid.tokens + -laid.tokens % self._rows for laid in packs)
         self.padding_ratio = 1 - sum(laid.tokens for laid in packs) / max(1, filled)
-        for laid in packs:
-            flat = torch.tensor(list(chain.from_iterable(texts[index] for index in laid.indices)))
-            found[list(laid.indices)] = self._pass(flat, laid)
+        ids = (torch.tensor(list(chain.from_iterable(texts[i] for i in p.indices))) for p in packs)
+        for laid, logits in zip(packs, self._pool.map(self._pass, ids, packs), strict=True):
+            found[list(laid.indices)] = logits
         return found[:, : self._topics], found[:, self._topics :]
 
+    @torch.inference_mode()
     def _pass(self, ids: Tensor, laid: Pack) -> Tensor:
         places = torch.cat([torch.arange(r.length).repeat(r.count) for r in laid.runs])
         fill = -laid.tokens % self._rows
@@ -75,6 +88,17 @@ class PackedModel:
         pieces = torch.split(vectors, self._rows)
         heads = [functional.linear(piece, self._heads, self._bias) for piece in pieces]
         return torch.cat(heads)[: len(laid.indices)]
+
+
+def _pool_of(threads: int) -> ThreadPoolExecutor:
+    """So many threads, each of which computes by itself what it computes."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, "packs", initializer=torch.set_num_threads, initargs=(1,))
+    together = threading.Barrier(threads)
+    wait([pool.submit(together.wait) for _ in range(threads)])  # all of them are there now
+    # What a thread sets, torch's matrix library and threads to come take for everybody's.
+    torch.set_num_threads(before)
+    return pool
 
 
 class _Parts:

@@ -83,6 +83,22 @@ def test_bit_for_bit_the_same_in_any_batch_order_and_budget(weights, precision):
             assert torch.equal(found, whole[some])
 
 
+@pytest.mark.parametrize("precision", SERVED)
+def test_bit_for_bit_the_same_by_any_number_of_threads(weights, precision):
+    model, made = load_weights(weights)[0], layers(weights, precision)
+    many = texts(200, seed=6)
+    before = torch.get_num_threads()
+
+    by_threads = [
+        torch.cat(PackedModel(model, made, threads=threads).logits(many, 512), dim=1)
+        for threads in (1, 2, 5)
+    ]
+
+    assert by_threads[0].equal(by_threads[1])
+    assert by_threads[0].equal(by_threads[2])
+    assert torch.get_num_threads() == before
+
+
 def test_only_the_last_rows_of_a_pack_are_padding(weights):
     packed = PackedModel(load_weights(weights)[0], layers(weights, "fp32"))
     packed.logits([[5] * 40, [6] * 20], 64)
