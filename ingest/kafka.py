@@ -137,10 +137,11 @@ class KafkaSource:
                 self._consumer.seek(topic_partition, checkpoint.next_offset)
             else:
                 self._consumer.seek_to_beginning(topic_partition)
-        log.info(
-            "partitions_placed",
-            partitions=[f"{p}@{c.next_offset if c else 0}" for p, c in self.checkpoints.items()],
-        )
+        if ours:  # a group that is still forming may give us nothing at first
+            log.info(
+                "partitions_placed",
+                partitions=[f"{p}@{c.next_offset if c else 0}" for p, c in self.checkpoints.items()],
+            )
 
     def lags(self) -> dict[Partition, int]:
         """Records between each checkpoint and the end that the last fetch told of."""

@@ -72,8 +72,6 @@ def test_a_worker_follows_a_promotion_and_a_rollback(settings, database, challen
     tapewatch("publish", feeds[0], "--partitions", 2, **settings)
     with running("worker", **settings) as worker:
         wait_until(lambda: taken_in(database, "live") >= PART, 300, lambda: worker.output[-3000:])
-        # A group may form in two steps; what counts is that it holds from here on.
-        placed = worker.output.count("partitions_placed")
         refused = tapewatch("promote", fails=True, **settings)
         assert "is not promoted" in refused.stderr
         tapewatch("promote", "--force", "a test", **settings)
@@ -83,7 +81,7 @@ def test_a_worker_follows_a_promotion_and_a_rollback(settings, database, challen
         assert worker.stop() == 0
         # The session outlived both switches: the partitions were never given anew.
         assert worker.output.count("weights_switched") == 2
-        assert worker.output.count("partitions_placed") == placed
+        assert worker.output.count("partitions_placed") == 1
 
     assert by_model(database) == {shipped: 2 * PART, version: PART}
     buckets_equal_recount(database, "live")
