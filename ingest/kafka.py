@@ -137,11 +137,9 @@ class KafkaSource:
                 self._consumer.seek(topic_partition, checkpoint.next_offset)
             else:
                 self._consumer.seek_to_beginning(topic_partition)
-        if ours:  # a group that is still forming may give us nothing at first
-            log.info(
-                "partitions_placed",
-                partitions=[f"{p}@{c.next_offset if c else 0}" for p, c in self.checkpoints.items()],
-            )
+        placed = [f"{p}@{c.next_offset if c else 0}" for p, c in self.checkpoints.items()]
+        if placed:  # a group that is still forming may give us nothing at first
+            log.info("partitions_placed", partitions=placed)
 
     def lags(self) -> dict[Partition, int]:
         """Records between each checkpoint and the end that the last fetch told of."""
