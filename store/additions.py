@@ -15,6 +15,7 @@ from classifier.prediction import Prediction
 from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store import arrays
+from store.buckets import ADD_TO_KNOWN
 from store.retention import hold_run
 from store.sums import BatchSums, Row
 
@@ -78,7 +79,7 @@ on conflict (run_id, document_id, symbol) do nothing
 returning document_id, symbol
 """)
 
-_BUCKETS = text("""
+_BUCKETS = text(f"""
 insert into time_buckets (
     run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
 select :run_id, width, scope, key, to_timestamp(start), kind,
@@ -91,13 +92,7 @@ from unnest(
 ) with ordinality as added (
     width, scope, key, start, kind, documents, negative, neutral, positive, score_sum, ordinal)
 order by ordinal
-on conflict (run_id, width, scope, key, start, kind) do update set
-    documents = time_buckets.documents + excluded.documents,
-    negative = time_buckets.negative + excluded.negative,
-    neutral = time_buckets.neutral + excluded.neutral,
-    positive = time_buckets.positive + excluded.positive,
-    score_sum = time_buckets.score_sum + excluded.score_sum
-""")
+{ADD_TO_KNOWN}""")  # noqa: S608 - a constant of ours
 
 
 def add_documents(connection: Connection, run_id: int, batch: ScoredBatch[Prediction]) -> int:

@@ -13,6 +13,16 @@ from store.schema import time_buckets
 
 SCOPES = ("all", "topic", "symbol", "source")
 
+ADD_TO_KNOWN = """
+on conflict (run_id, width, scope, key, start, kind) do update set
+    documents = time_buckets.documents + excluded.documents,
+    negative = time_buckets.negative + excluded.negative,
+    neutral = time_buckets.neutral + excluded.neutral,
+    positive = time_buckets.positive + excluded.positive,
+    score_sum = time_buckets.score_sum + excluded.score_sum
+"""
+"""The end of an insertion into the time buckets: what is there already is added to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:

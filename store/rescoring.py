@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select, text
 
 from classifier.prediction import Prediction
 from store import arrays
+from store.buckets import ADD_TO_KNOWN
 from store.content import content
 from store.database import copy_rows
 from store.retention import hold_run
@@ -117,7 +118,7 @@ where d.run_id = :run_id and d.id = any(cast(:ids as text[])) and d.id = r.id
     and d.model <> r.model
 """)
 
-_BUCKETS = text("""
+_BUCKETS = text(f"""
 insert into time_buckets (
     run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
 select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
@@ -127,13 +128,7 @@ where (documents, negative, neutral, positive, score_sum) <> (0, 0, 0, 0, 0)
         case width when 'minute' then cast(:documents_from as timestamptz) else :hours_from end,
         '-infinity')
 order by width, scope, key collate "C", start, kind
-on conflict (run_id, width, scope, key, start, kind) do update set
-    documents = time_buckets.documents + excluded.documents,
-    negative = time_buckets.negative + excluded.negative,
-    neutral = time_buckets.neutral + excluded.neutral,
-    positive = time_buckets.positive + excluded.positive,
-    score_sum = time_buckets.score_sum + excluded.score_sum
-""")
+{ADD_TO_KNOWN}""")  # noqa: S608 - a constant of ours
 
 # A limit of one lets the planner look buckets up one by one only, by their key.
 _EMPTY_BUCKETS = text("""
