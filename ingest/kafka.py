@@ -10,7 +10,7 @@ has rewound is thrown away and read again.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +59,6 @@ class KafkaSource:
     """The partitions that the group has given us, read from our own checkpoints."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._assignment = _Assignment()
         self._held = False
         self.checkpoints: dict[Partition, Checkpoint | None] = {}
         with reaching(settings):
@@ -74,10 +73,12 @@ class KafkaSource:
                 isolation_level="read_committed",
                 fetch_max_wait_ms=BROKER_WAIT_MILLISECONDS,
             )
-            # Waits until no question about no topics is under way: its answer, should it come after
-            # the group was joined, would leave us without partitions for minutes.
+            insist = self._consumer._coordinator.request_rejoin  # noqa: SLF001 - no public one
+            self._assignment = _Assignment(insist)
+            self._consumer.subscribe(topics=list(settings.topics), listener=self._assignment)
+            # Waits until it is known which partitions there are: a leader of the group who learns
+            # that after it has shared them out has the whole group join once more.
             self._consumer.topics()
-        self._consumer.subscribe(topics=list(settings.topics), listener=self._assignment)
 
     def poll(self, limit: int) -> list[Record]:
         """Records of our partitions, in order within each; empty when nothing came in time.
@@ -180,16 +181,20 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     ``rejoining``: they were taken, and the group has not said yet which are ours now. ``moved``:
     positions are not to be trusted until they are placed, since another may have had a partition
-    in between.
+    in between. ``insist`` has kafka-python ask until it has joined. By itself it forgets, once it
+    has asked, that a topic's partitions were the cause: should the answer come after the end of
+    that poll, it would never be read, and we would be out of the group without knowing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, insist: Callable[[], None]) -> None:
+        self._insist = insist
         self.rejoining = False
         self.moved = False
 
     def on_partitions_revoked(self, _: Collection[TopicPartition]) -> None:
         """They went; a batch still under way fails at its checkpoint if it must."""
         self.rejoining = True
+        self._insist()
 
     def on_partitions_assigned(self, _: Collection[TopicPartition]) -> None:
         """These are ours now."""

@@ -81,7 +81,7 @@ def test_a_worker_follows_a_promotion_and_a_rollback(settings, database, challen
         assert worker.stop() == 0
         # The session outlived both switches: the partitions were never given anew.
         assert worker.output.count("weights_switched") == 2
-        assert worker.output.count("partitions_placed") == 1
+        assert worker.output.count("partitions_placed") == 1, worker.output
 
     assert by_model(database) == {shipped: 2 * PART, version: PART}
     buckets_equal_recount(database, "live")

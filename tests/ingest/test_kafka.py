@@ -1,5 +1,6 @@
 """The Kafka source on a real Kafka: what it gives out, how it is held, and when it is moved."""
 
+import dataclasses
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -202,6 +203,32 @@ def test_a_second_consumer_takes_its_share_even_while_the_first_is_held(settings
 
     assert [len(share) for share in shares] == [1, 1]
     assert not shares[0] & shares[1]
+
+
+def test_partitions_that_are_added_to_a_topic_are_taken_up(broker, settings, topic):
+    """The group's answer may come after the end of the short poll that saw them and asked."""
+    watchful = dataclasses.replace(settings, security={"metadata_max_age_ms": 100})
+    with opened(watchful) as source, broker.admin() as admin:
+        placed(source)
+        for count in range(3, 15):
+            admin.create_partitions({topic: count})
+            deadline = time.monotonic() + PATIENCE
+            while len(source.checkpoints) != count:
+                assert time.monotonic() < deadline, f"{count}: {source.checkpoints}"
+                source.hold()
+                time.sleep(0.02)
+                if moved(source, 0.001):
+                    source.rewind({})
+
+
+def test_a_lone_consumer_is_given_its_partitions_once(settings, publish):
+    publish(range(4))
+    for _ in range(5):
+        with opened(settings) as source:
+            assert moved(source)
+            source.rewind({})
+
+            assert not moved(source, 1)
 
 
 def test_lag_is_what_is_published_and_not_committed(settings, topic, publish):
