@@ -1,4 +1,4 @@
-"""The line: tokenizing, predicting and committing, each on a thread of its own.
+"""The line: tokenizing, predicting, preparing and committing, each on a thread of its own.
 
 A line works from the checkpoints it begins at to the end of what it is fed. It is ended sooner
 when the checkpoints turn out to be elsewhere, or when partitions have moved: then whatever is in
@@ -6,9 +6,9 @@ it is dropped, unwritten, and a new line begins at the checkpoints. So nothing i
 out of date, and nothing that was dropped can be committed later.
 
 Between two stages lies one batch at most: while one is on the device, the next is tokenized and
-the one before it written. A full batch goes on as soon as there is room. One that has only waited
-long enough goes on when the device has nothing to do: until then it grows, and loses no time by
-that. Knows no source.
+the ones before it are made ready and written. A full batch goes on as soon as there is room. One
+that has only waited long enough goes on when the device has nothing to do: until then it grows,
+and loses no time by that. Knows no source.
 """
 
 import threading
@@ -55,10 +55,13 @@ class Scorer(Protocol[T, P_co]):
 
 
 class Sink(Protocol[P]):
-    """What commits batches."""
+    """What commits batches, in two halves that run on two threads."""
 
-    def commit(self, batch: ScoredBatch[P]) -> Committed:
-        """Write all of it or nothing. Raises SinkUnavailableError or SinkConflictError."""
+    def prepare(self, batch: ScoredBatch[P]) -> Callable[[], Committed]:
+        """Do what needs no database. The call that is given back writes all of it or nothing.
+
+        It raises SinkUnavailableError, and may then be made again, or SinkConflictError.
+        """
 
     def checkpoints(self) -> Mapping[Partition, Checkpoint]:
         """How far everything is committed. Raises SinkUnavailableError."""
@@ -84,6 +87,13 @@ class _Scored(Generic[T, P]):
     scored: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared(Generic[T, P]):
+    of: _Scored[T, P]
+    advances: tuple[Advance, ...]
+    commit: Callable[[], Committed]
+
+
 class Line(Generic[T, P]):
     """One line; ``start`` it, ``feed`` it, and then ``finish`` or ``abort`` and ``join`` it."""
 
@@ -97,13 +107,14 @@ class Line(Generic[T, P]):
         self._polled: HandOver[Sequence[Entry]] = HandOver(self._flow)
         self._gathered: HandOver[Gathered[T]] = HandOver(self._flow)
         self._scored: HandOver[_Scored[T, P]] = HandOver(self._flow)
+        self._prepared: HandOver[_Prepared[T, P]] = HandOver(self._flow)
         self._untold: list[Advance] = []
         self._impatient = False
         self.conflict = False
         self.total = Committed()
         self._threads = [
             threading.Thread(target=self._guard, args=(stage,), name=stage.__name__, daemon=True)
-            for stage in (self._tokenize, self._predict, self._commit)
+            for stage in (self._tokenize, self._predict, self._prepare, self._commit)
         ]
 
     def start(self) -> None:
@@ -117,7 +128,8 @@ class Line(Generic[T, P]):
         return {
             "tokenize": len(self._polled),
             "predict": len(self._gathered),
-            "commit": len(self._scored),
+            "prepare": len(self._scored),
+            "commit": len(self._prepared),
         }
 
     def has_room(self, seconds: float) -> bool:
@@ -213,27 +225,35 @@ class Line(Generic[T, P]):
             self._scored.put(_Scored(batch, predictions, begun, time.monotonic()))
         self._scored.close()
 
-    def _commit(self) -> None:
+    def _prepare(self) -> None:
         for scored in self._scored:
-            if not self._committed(scored):
+            batch = scored.batch
+            advances = self._positions.advance(batch.entries)
+            whole = ScoredBatch(batch.documents, scored.predictions, batch.dead_letters, advances)
+            commit = self._parts.sink.prepare(whole)
+            self._prepared.put(_Prepared(scored, advances, commit))
+        self._prepared.close()
+
+    def _commit(self) -> None:
+        for prepared in self._prepared:
+            if not self._committed(prepared):
                 self._flow.abort()
 
-    def _committed(self, scored: _Scored[T, P]) -> bool:
+    def _committed(self, prepared: _Prepared[T, P]) -> bool:
         """Commit; False if it was not to be."""
-        batch, begun = scored.batch, time.monotonic()
-        advances = self._positions.advance(batch.entries)
-        whole = ScoredBatch(batch.documents, scored.predictions, batch.dead_letters, advances)
+        scored, begun = prepared.of, time.monotonic()
         try:
-            added = patiently(lambda: self._parts.sink.commit(whole), self._pause)
+            added = patiently(prepared.commit, self._pause)
         except SinkConflictError as conflict:
-            log.warning("batch_given_back", reason=str(conflict), records=len(batch.entries))
+            records = len(scored.batch.entries)
+            log.warning("batch_given_back", reason=str(conflict), records=records)
             self.conflict = True
             return False
         if added is None:
             return False
         self._parts.observer.finished(
             Finished(
-                batch,
+                scored.batch,
                 scored.predicting,
                 scored.scored,
                 begun,
@@ -244,7 +264,7 @@ class Line(Generic[T, P]):
         )
         self._parts.on_commit(added)
         with self._flow.changed:
-            self._untold += advances
+            self._untold += prepared.advances
             self.total += added
         return True
 

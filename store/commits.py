@@ -1,4 +1,4 @@
-"""The one write path of a worker: a scored batch becomes rows in a single transaction.
+"""The one write path of a worker: a prepared batch becomes rows in a single transaction.
 
 Order, always the same and always by key, so that two workers can wait for each other but never
 deadlock: new documents, those known already, symbols, time buckets, dead letters, counters,
@@ -14,10 +14,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from classifier.labels import Labels
-from classifier.prediction import Prediction
-from ingest.batch import Advance, Committed, DeadLetter, ScoredBatch
+from ingest.batch import Advance, Committed, DeadLetter
 from store.additions import add_documents
 from store.errors import CheckpointConflictError
+from store.preparing import PreparedBatch
 from store.schema import dead_letters, models
 
 KEPT_PAYLOAD = 1024 * 1024
@@ -48,13 +48,14 @@ where run_id = :run_id and source = :source and partition = :partition
 """)
 
 
-def commit_batch(connection: Connection, run_id: int, batch: ScoredBatch[Prediction]) -> Committed:
-    """Write ``batch`` into the run, in the caller's transaction; what it really added.
+def commit_batch(connection: Connection, run_id: int, prepared: PreparedBatch) -> Committed:
+    """Write a batch into the run, in the caller's transaction; what it really added.
 
     Raises CheckpointConflictError if a partition's checkpoint is not where the batch began; the
     caller's transaction then rolls everything back.
     """
-    added = add_documents(connection, run_id, batch) if batch.documents else 0
+    batch = prepared.batch
+    added = add_documents(connection, run_id, prepared) if batch.documents else 0
     _add_dead_letters(connection, run_id, batch.dead_letters)
     repeats = len(batch.documents) - added
     committed = Committed(added, repeats, len(batch.dead_letters))

@@ -44,7 +44,7 @@ class Metrics:
         def depth(stage: str) -> Callable[[], float]:
             return lambda: depths().get(stage, 0)
 
-        for stage in ("tokenize", "predict", "commit"):
+        for stage in ("tokenize", "predict", "prepare", "commit"):
             self._queued.labels(stage).set_function(depth(stage))
 
     def finished(self, batch: Finished) -> None:

@@ -27,6 +27,7 @@ from store.alertlog import Alert, EventRow, read_alerts
 from store.commits import commit_batch, register_model
 from store.database import Database
 from store.errors import CheckpointConflictError, DatabaseUnavailableError
+from store.preparing import PreparedBatch, prepare_batch
 from store.runs import Run
 from tapewatch.champion import (
     ChampionScorer,
@@ -58,15 +59,19 @@ class StoreSink:
         self._run = run
         self._registered: set[str] = set()
 
-    def commit(self, batch: ScoredBatch[Prediction]) -> Committed:
-        """One transaction for the whole batch."""
+    def prepare(self, batch: ScoredBatch[Prediction]) -> Callable[[], Committed]:
+        """The client's part of the work; the rest is one transaction for the whole batch."""
+        prepared = prepare_batch(batch)
         scored = {prediction.model: prediction for prediction in batch.predictions}
+        return lambda: self._commit(prepared, scored)
+
+    def _commit(self, prepared: PreparedBatch, scored: Mapping[str, Prediction]) -> Committed:
         new = scored.keys() - self._registered
         try:
             with self._database.transaction() as connection:
                 for version in sorted(new):
                     register_model(connection, version, _labels(scored[version]))
-                committed = commit_batch(connection, self._run.id, batch)
+                committed = commit_batch(connection, self._run.id, prepared)
         except DatabaseUnavailableError as error:
             raise SinkUnavailableError(str(error)) from error
         except CheckpointConflictError as error:

@@ -15,6 +15,7 @@ from ingest.document import Document
 from store import alertlog, outbox, runs
 from store.commits import commit_batch, register_model
 from store.database import Database
+from store.preparing import prepare_batch
 from store.schema import alert_events, checkpoints
 from store.schema import outbox as outbox_table
 
@@ -79,7 +80,9 @@ def commit(database, run, timeline, first=0, partition=0):
         newest = max(moment for moment, _ in moods)
         step = Advance(part, before and before.next_offset, Checkpoint(start + len(moods), newest))
         predictions = [predicted(letter) for _, letter in moods]
-        commit_batch(connection, run.id, ScoredBatch(documents, predictions, [], [step]))
+        commit_batch(
+            connection, run.id, prepare_batch(ScoredBatch(documents, predictions, [], [step]))
+        )
 
 
 def predicted(letter):
@@ -174,7 +177,7 @@ def test_a_partition_without_records_holds_the_watermark_back(database, run):
 
     with database.transaction() as connection:
         step = Advance(Partition("topic", 1), 0, Checkpoint(1, at(7)))
-        commit_batch(connection, run.id, ScoredBatch([], [], [], [step]))
+        commit_batch(connection, run.id, prepare_batch(ScoredBatch([], [], [], [step])))
 
     assert (alerter.advance(NOON), cursor(database, run)) == (1, at(6))
 

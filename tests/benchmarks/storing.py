@@ -1,6 +1,6 @@
 """How fast scored documents are committed into the embedded PostgreSQL, and whether that lasts.
 
-Worker processes call the sink of `tapewatch worker` with batches that are decoded and scored
+Worker processes run the line of `tapewatch worker` with documents that are decoded and scored
 already; everything else is measured, the client's work too. Not called ``store``: from this folder
 that would hide the package.
 """
@@ -14,7 +14,7 @@ import string
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +28,12 @@ from sqlalchemy import text
 
 from classifier.labels import SENTIMENTS, TOPICS
 from classifier.prediction import Prediction
-from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
+from ingest.batch import Checkpoint, Partition, Record
+from ingest.decoding import Entry
 from ingest.document import Document
+from ingest.gathering import Limits
+from ingest.line import Line, Parts
+from ingest.observing import Unobserved
 from store.database import Database
 from store.embedded import EmbeddedPostgres
 from store.retention import cutoff
@@ -206,33 +210,85 @@ def _prepare(both: Any) -> None:
     globals()["_both"] = both
 
 
+class _Said:
+    """A text that was scored before; it is as long as a usual one."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.prediction = prediction
+
+    def __len__(self) -> int:
+        return 25
+
+
+class _Remembering:
+    """A scorer that only remembers: what it says of each text is made beforehand."""
+
+    def __init__(self, said: Mapping[str, _Said]) -> None:
+        self._said = said
+
+    def tokenize(self, texts: Sequence[str]) -> list[_Said]:
+        return [self._said[text] for text in texts]
+
+    def predict(self, tokenized: Sequence[_Said]) -> list[Prediction]:
+        return [text.prediction for text in tokenized]
+
+
 def _work(work: Work) -> tuple[float, float, float]:
-    """Make the batches, wait for the other worker, commit; begin, end and CPU time in seconds."""
+    """Make the documents, wait for the other worker, commit; begin, end and CPU time in seconds."""
     database = Database(work.url)
     sink = StoreSink(database, open_run(database, "live"))
-    batches = [_batch(work, number) for number in range(work.batches + 1)]
-    sink.commit(batches[0])  # connects and fills the caches
+    entries = [_entries(work, number) for number in range(work.batches + 1)]
+    chance = random.Random(f"{work}")
+    texts = (e.document.content for batch in entries for e in batch if e.document is not None)
+    scorer = _Remembering({text: _Said(_prediction(chance)) for text in texts})
+    parts = Parts(
+        scorer, sink, Limits(work.size, 10**9), timedelta(minutes=1), lambda _: None, Unobserved()
+    )
+    reached = _through(parts, entries[:1], {_partition(work): None})  # connects, fills the caches
     gc.collect()
     gc.freeze()  # no worker holds as many batches
     if work.workers == 2:
         globals()["_both"].wait(120)  # not for ever: the other may have failed
     begun, spent = time.monotonic(), time.process_time()
-    for batch in batches[1:]:
-        sink.commit(batch)
+    _through(parts, entries[1:], reached)
     found = begun, time.monotonic(), time.process_time() - spent
     gc.unfreeze()
     database.close()
     return found
 
 
-def _batch(work: Work, number: int) -> ScoredBatch[Prediction]:
-    chance = random.Random(f"{work}/{number}")
-    first = number * work.size
-    documents = [_document(chance, first + i, work) for i in range(work.size)]
-    step = Checkpoint(first + work.size, documents[-1].published_at)
-    partition = Partition(f"{work.turn}/{work.size}/{work.per_minute}/{work.workers}", work.worker)
-    advance = Advance(partition, first or None, step)
-    return ScoredBatch(documents, [_prediction(chance) for _ in documents], [], [advance])
+def _through(
+    parts: Parts[_Said, Prediction],
+    entries: Sequence[Sequence[Entry]],
+    checkpoints: Mapping[Partition, Checkpoint | None],
+) -> dict[Partition, Checkpoint | None]:
+    """Feed a line as a pipeline does and see it end; the checkpoints after it."""
+    line = Line(parts, checkpoints)
+    line.start()
+    for batch in entries:
+        while not line.has_room(1.0):
+            pass
+        line.feed(batch)
+    line.finish()
+    while not line.join(1.0):
+        pass
+    line.raise_error()
+    assert not line.conflict
+    assert line.total.documents == sum(map(len, entries))
+    return {advance.partition: advance.checkpoint for advance in line.newly_committed()}
+
+
+def _partition(work: Work) -> Partition:
+    return Partition(f"{work.turn}/{work.size}/{work.per_minute}/{work.workers}", work.worker)
+
+
+def _entries(work: Work, number: int) -> list[Entry]:
+    chance, partition = random.Random(f"{work}/{number}"), _partition(work)
+    places = range(number * work.size, (number + 1) * work.size)
+    return [
+        Entry(Record(partition, place, b""), _document(chance, place, work), time.monotonic())
+        for place in places
+    ]
 
 
 def _document(chance: random.Random, number: int, work: Work) -> Document:

@@ -12,6 +12,7 @@ from ingest.document import Document
 from store.alertlog import EventRow, append_events
 from store.commits import commit_batch, register_model
 from store.database import Database
+from store.preparing import prepare_batch
 from store.runs import finish_run, open_run
 
 START = datetime(2026, 3, 9, tzinfo=UTC)
@@ -48,7 +49,9 @@ class Scene:
             register_model(connection, model, Labels(topics))
             documents = [_document(hour, topic, n, count, fields) for n in range(count)]
             predictions = [_prediction(topic, sentiment, topics, model)] * count
-            commit_batch(connection, run.id, ScoredBatch(documents, predictions, [], []))
+            commit_batch(
+                connection, run.id, prepare_batch(ScoredBatch(documents, predictions, [], []))
+            )
 
     def add_alert(self, run_name, rule, key="Financials", *, fired=12.0, resolved=None, severity=8):
         """Let an alert fire at an hour, and resolve at another."""

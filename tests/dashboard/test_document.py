@@ -20,6 +20,7 @@ from store.corrections import (
     corrections_of,
     read_corrections,
 )
+from store.preparing import prepare_batch
 from store.runs import delete_run, find_run
 from store.views import Slice, read_documents
 from tapewatch.settings import Settings
@@ -250,7 +251,7 @@ def test_topics_of_the_users_own_reach_rules_and_page(garden, open_document):
     with garden.database.transaction() as connection:
         run = find_run(connection, "garden")
         advance = Advance(Partition("feed", 0), None, Checkpoint(23, START + 3 * HOUR))
-        commit_batch(connection, run.id, ScoredBatch([], [], [], [advance]))
+        commit_batch(connection, run.id, prepare_batch(ScoredBatch([], [], [], [advance])))
     alerter = make_alerter(
         garden.database, run, rules, Settings(), notify=False, on_event=lambda _: None
     )

@@ -91,6 +91,9 @@ class MemorySink:
     advances: list = field(default_factory=list)
     positions: dict = field(default_factory=dict)
 
+    def prepare(self, batch):
+        return lambda: self.commit(batch)
+
     def commit(self, batch):
         if self.errors and (error := self.errors.pop(0)):
             raise error
@@ -421,7 +424,7 @@ def test_while_one_batch_is_committed_the_next_is_predicted_and_another_tokenize
         committing.wait_until_begun()  # batch 0 is committing
         predicting.wait_until_begun()
         predicting.wait_until_begun()  # batch 1 is on the device
-        until(lambda: work.depths == {"tokenize": 1, "predict": 1, "commit": 0})
+        until(lambda: work.depths == {"tokenize": 1, "predict": 1, "prepare": 0, "commit": 0})
 
         assert sink.stored == {}
         committing.open()
@@ -430,6 +433,29 @@ def test_while_one_batch_is_committed_the_next_is_predicted_and_another_tokenize
 
     assert list(sink.stored) == [str(i) for i in range(50)]
     assert [a.previous for a in sink.advances] == [None, *range(1, 50)]
+
+
+def test_while_one_batch_is_committed_the_next_is_made_ready():
+    committing, ready = Gate(), []
+
+    class GatedSink(MemorySink):
+        def prepare(self, batch):
+            ready.append(len(batch.documents))
+            return super().prepare(batch)
+
+        def commit(self, batch):
+            committing.pass_by()
+            return super().commit(batch)
+
+    sink = GatedSink()
+    with running(pipeline(MemorySource(log_of(*map(good, range(6)))), sink, records=2)) as ended:
+        committing.wait_until_begun()
+        until(lambda: len(ready) > 1)
+        assert sink.stored == {}
+        committing.open()
+        assert ended.result(30) == Committed(6)
+
+    assert ready == [2, 2, 2]
 
 
 def test_a_full_line_holds_the_source_and_reads_no_further():
@@ -446,8 +472,8 @@ def test_a_full_line_holds_the_source_and_reads_no_further():
         gate.wait_until_begun()
         until(lambda: source.holds > 3)
         assert set(work.depths.values()) == {1}
-        # committing; a batch before each of commit, predict and gather, one at each of the latter
-        assert 100 - len(source._left) == 6
+        # committing; a batch before each of the four stages, one at each of the other three
+        assert 100 - len(source._left) == 8
 
         gate.open()
         assert ended.result(30) == Committed(100)

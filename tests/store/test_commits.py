@@ -18,6 +18,7 @@ from store.commits import KEPT_PAYLOAD, commit_batch, register_model
 from store.database import Database
 from store.deadletters import count_by_reason, list_dead_letters
 from store.errors import CheckpointConflictError
+from store.preparing import prepare_batch
 from store.schema import checkpoints, document_symbols, documents, models
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -68,7 +69,7 @@ def batch(*documents, predictions=None, letters=(), advances=()):
 
 def commit(database, run, *documents, **parts):
     with database.transaction() as connection:
-        return commit_batch(connection, run.id, batch(*documents, **parts))
+        return commit_batch(connection, run.id, prepare_batch(batch(*documents, **parts)))
 
 
 def sums_by_key(database, run, scope, width="minute"):
@@ -528,4 +529,4 @@ def test_a_commit_does_not_wait_for_an_alerter_at_work(database, run):
         lock_cursor(alerter, run.id)
         worker.execute(text("set local lock_timeout = '500ms'"))
 
-        assert commit_batch(worker, run.id, batch(document(1))) == Committed(1)
+        assert commit_batch(worker, run.id, prepare_batch(batch(document(1)))) == Committed(1)

@@ -22,6 +22,7 @@ from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.digest import digest
 from store.errors import UnknownDocumentError
+from store.preparing import prepare_batch
 from store.pruning import BEGINNING, delete_buckets, delete_documents
 from store.rescoring import StoredText, documents_to_rescore, replace_scores
 from store.retention import move_horizon
@@ -93,7 +94,7 @@ def work(database, run, worker, begin):
         step = Advance(partition, offset, Checkpoint(following, NOON))
         batch = ScoredBatch(posts, [said(p.id, "m") for p in posts], [], [step])
         with database.transaction() as connection:
-            done += commit_batch(connection, run.id, batch)
+            done += commit_batch(connection, run.id, prepare_batch(batch))
         offset = following
     return done
 

@@ -21,6 +21,7 @@ from store.corrections import (
     withdraw_corrections,
 )
 from store.errors import CorrectionError, UnknownDocumentError
+from store.preparing import prepare_batch
 from store.runs import delete_run, open_run
 from store.schema import corrections, documents, time_buckets
 from store.views import read_content
@@ -49,7 +50,7 @@ def run_id(connection):
         Document(id="c", source="s", kind="news", published_at=NOON, text="text c"),
     ]
     said = [predicted("garden", TOPICS), predicted("garden", TOPICS), predicted("bank", ("Loans",))]
-    commit_batch(connection, run.id, ScoredBatch(posts, said, [], []))
+    commit_batch(connection, run.id, prepare_batch(ScoredBatch(posts, said, [], [])))
     return run.id
 
 
@@ -125,7 +126,7 @@ def test_corrections_of_all_runs_are_read_and_those_of_one(connection, run_id):
     connection.commit()  # a commit is once a transaction
     try:
         batch = ScoredBatch([post], [predicted("garden", TOPICS)], [], [])
-        commit_batch(connection, other, batch)
+        commit_batch(connection, other, prepare_batch(batch))
         say(connection, other, "a", "Tulips")
         say(connection, run_id, "b", "Tulips")
 

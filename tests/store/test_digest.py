@@ -13,6 +13,7 @@ from store.alertlog import EventRow
 from store.commits import commit_batch, register_model
 from store.database import Database
 from store.digest import digest
+from store.preparing import prepare_batch
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -90,7 +91,11 @@ def filled(database, name, numbers=range(20), size=20):
         done = advance.checkpoint.next_offset
         documents, predictions = [document(n) for n in some], [predicted(n) for n in some]
         with database.transaction() as connection:
-            commit_batch(connection, run.id, ScoredBatch(documents, predictions, [], [advance]))
+            commit_batch(
+                connection,
+                run.id,
+                prepare_batch(ScoredBatch(documents, predictions, [], [advance])),
+            )
     return run.id
 
 

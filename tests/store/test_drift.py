@@ -17,6 +17,7 @@ from store.drift import (
     sample_for_drift,
     save_report,
 )
+from store.preparing import prepare_batch
 from store.runs import delete_run, open_run
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -44,7 +45,7 @@ def filled(connection, minutes, name="replay"):
         for minute in minutes
     ]  # fmt: skip
     batch = ScoredBatch(posts, [predicted(minute) for minute in minutes], [], [])
-    commit_batch(connection, run.id, batch)
+    commit_batch(connection, run.id, prepare_batch(batch))
     return run.id
 
 

@@ -20,6 +20,7 @@ from store import buckets, corrections, drift, pruning, rescoring, runs, views
 from store.alertlog import lock_cursor, read_progress
 from store.commits import commit_batch, register_model
 from store.database import Database
+from store.preparing import prepare_batch
 from store.retention import move_horizon, read_cutoff
 
 END = datetime(2026, 3, 10, tzinfo=UTC)
@@ -115,8 +116,8 @@ def test_a_commit_finds_repeats_symbols_and_buckets_by_their_keys(database, run,
     posts = [post(i, "S1", f"S{i % 500}", at=END - i * timedelta(seconds=1)) for i in range(size)]
     again = [post(i, "S2", "S3") for i in range(0, size, 2)]
     with planned(database) as (connection, plans):
-        commit_batch(connection, run.id, batch_of(posts))
-        commit_batch(connection, run.id, batch_of([*again, post(99_999, "S1")], 1))
+        commit_batch(connection, run.id, prepare_batch(batch_of(posts)))
+        commit_batch(connection, run.id, prepare_batch(batch_of([*again, post(99_999, "S1")], 1)))
 
     assert_reads_parts_only(plans)
     touched = {node.get("Relation Name") for _, plan in plans for node in nodes(plan)}

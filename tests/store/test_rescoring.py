@@ -17,6 +17,7 @@ from store.buckets import Sums, read_buckets
 from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.digest import digest
+from store.preparing import prepare_batch
 from store.rescoring import (
     Replaced,
     StoredText,
@@ -74,7 +75,7 @@ def predicted(identity, model="old"):
 def commit(database, run, *posts, model="old"):
     batch = ScoredBatch(posts, [predicted(post.id, model) for post in posts], [], [])
     with database.transaction() as connection:
-        return commit_batch(connection, run.id, batch)
+        return commit_batch(connection, run.id, prepare_batch(batch))
 
 
 def replace(connection, run, texts, model="new"):
@@ -276,7 +277,7 @@ def test_a_symbol_that_a_worker_is_adding_counts_with_the_new_score(database, ma
     commit(database, run, document("a", 0, "A"))
     with database.transaction() as connection:
         batch = ScoredBatch([document("a", 0, "B")], [predicted("a")], [], [])
-        commit_batch(connection, run.id, batch)
+        commit_batch(connection, run.id, prepare_batch(batch))
         rescoring = pool.submit(rescore, database, run)
         wait_until(lambda: somebody_waits(database), 60)
 

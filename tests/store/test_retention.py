@@ -8,6 +8,7 @@ from store import runs
 from store.alertlog import StateRow, lock_cursor, move_cursor, write_states
 from store.commits import commit_batch
 from store.errors import UnknownRunError
+from store.preparing import prepare_batch
 from store.retention import (
     Cutoff,
     HeldBy,
@@ -35,7 +36,7 @@ def run(database):
 def reach_to(database, run, newest, number=0):
     step = Advance(Partition("topic", number), None, Checkpoint(1, newest))
     with database.transaction() as connection:
-        commit_batch(connection, run.id, ScoredBatch([], [], [], [step]))
+        commit_batch(connection, run.id, prepare_batch(ScoredBatch([], [], [], [step])))
 
 
 @pytest.mark.parametrize(

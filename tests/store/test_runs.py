@@ -16,6 +16,7 @@ from store.corrections import Correction, add_correction
 from store.database import Database
 from store.drift import DriftReport, save_report
 from store.errors import RunConflictError, StoreError, UnknownRunError
+from store.preparing import prepare_batch
 from store.rescoring import StoredText, replace_scores
 from store.schema import metadata
 
@@ -43,7 +44,7 @@ def fill(connection, run):
     letter = DeadLetter(Record(part, 1, b"x"), Reason.NOT_JSON, "broken")
     advance = Advance(part, None, Checkpoint(2, NOON))
     batch = ScoredBatch([document, document], [prediction] * 2, [letter], [advance])
-    commit_batch(connection, run.id, batch)
+    commit_batch(connection, run.id, prepare_batch(batch))
     alertlog.write_states(connection, run.id, [StateRow("r", "k", "firing", NOON)], [])
     (event_id,) = alertlog.append_events(connection, run.id, [event()])
     message = outbox.Message(uuid4(), event_id, "console", {"a": 1})

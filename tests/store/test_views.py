@@ -13,6 +13,7 @@ from ingest.document import Document, Reason
 from store.buckets import Sums
 from store.commits import commit_batch, register_model
 from store.database import Database
+from store.preparing import prepare_batch
 from store.runs import finish_run, open_run
 from store.views import (
     Bin,
@@ -70,7 +71,9 @@ def run_id(connection) -> int:
     documents, predictions = zip(*SCENE, strict=True)
     letter = DeadLetter(Record(PARTITION, 9, b"?"), Reason.NOT_JSON, "no JSON")
     advance = Advance(PARTITION, None, Checkpoint(10, documents[-1].published_at))
-    commit_batch(connection, run.id, ScoredBatch(documents, predictions, [letter], [advance]))
+    commit_batch(
+        connection, run.id, prepare_batch(ScoredBatch(documents, predictions, [letter], [advance]))
+    )
     return run.id
 
 

@@ -420,10 +420,10 @@ def test_a_version_is_registered_only_with_a_transaction_that_goes_through(
 
     sink = StoreSink(database, run)
     with pytest.raises(SinkConflictError):
-        sink.commit(batch(previous=7))
+        sink.prepare(batch(previous=7))()
     assert registered(database) == {}
 
-    assert sink.commit(batch(previous=None)).documents == 1
+    assert sink.prepare(batch(previous=None))().documents == 1
     assert registered(database) == {first: tuple(FIRST_TOPICS)}
 
 

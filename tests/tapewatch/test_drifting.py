@@ -20,6 +20,7 @@ from ingest.document import Document
 from store.commits import commit_batch, register_model
 from store.database import Database
 from store.drift import latest_reports
+from store.preparing import prepare_batch
 from store.runs import delete_run, open_run
 from tapewatch.commands import drift as commands
 from tapewatch.drifting import DriftSchedule, Weights, due, measure_run, window
@@ -94,7 +95,7 @@ def fill(database, run, rows, topics=CALM, model="shipped", first=0, minutes=60)
     ]
     with database.transaction() as connection:
         register_model(connection, model, LABELS)
-        commit_batch(connection, run.id, ScoredBatch(posts, predictions, [], []))
+        commit_batch(connection, run.id, prepare_batch(ScoredBatch(posts, predictions, [], [])))
 
 
 def reports(database, run):

@@ -15,6 +15,7 @@ from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store.commits import commit_batch, register_model
 from store.errors import CorrectionError, UnknownDocumentError, UnknownRunError
+from store.preparing import prepare_batch
 from store.runs import delete_run, open_run
 from tapewatch.commands import feedback
 
@@ -41,7 +42,7 @@ def tapewatch(database, tmp_path, monkeypatch):
         said = Prediction(
             dict.fromkeys(TOPICS, 5000), {"negative": 2, "neutral": 3, "positive": 5}, "garden", 1
         )
-        commit_batch(connection, run.id, ScoredBatch(posts, [said, said], [], []))
+        commit_batch(connection, run.id, prepare_batch(ScoredBatch(posts, [said, said], [], [])))
 
     def run_command(*arguments):
         environment = {"TAPEWATCH_DATABASE_URL": database.url, "COLUMNS": "200"}

@@ -21,6 +21,7 @@ from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.digest import digest
 from store.errors import PruneConflictError, UnknownDocumentError
+from store.preparing import prepare_batch
 from store.pruning import BEGINNING, delete_documents
 from store.rescoring import StoredText, replace_scores
 from store.retention import move_horizon
@@ -74,7 +75,7 @@ def commit(database, run, *posts, advance=None, letters=()):
     advances = [advance] if advance else []
     batch = ScoredBatch(list(posts), [predicted() for _ in posts], letters, advances)
     with database.transaction() as connection:
-        return commit_batch(connection, run.id, batch)
+        return commit_batch(connection, run.id, prepare_batch(batch))
 
 
 def prune(database, run, age=DAY, hours=None, *, batch=20, reach=HOUR, now=NOON, told=None):
