@@ -20,33 +20,33 @@ from store.sums import BatchSums
 _DOCUMENTS = text("""
 insert into documents (
     run_id, id, source, kind, published_at, title, text, url, author, language, topic,
-    sentiment, score, topic_probabilities, sentiment_probabilities, truncated, model)
+    sentiment, score, topic_probabilities, sentiment_probabilities, truncated, model, symbols)
 select :run_id, id, source, kind, published_at, title, text, url, author, language, topic,
-    sentiment, score, topics::smallint[], sentiments::smallint[], truncated, model
+    sentiment, score, topics::smallint[], sentiments::smallint[], truncated, model, symbols::text[]
 from unnest(
     cast(:id as text[]), cast(:source as text[]), cast(:kind as text[]),
     cast(:published_at as timestamptz[]), cast(:title as text[]), cast(:text as text[]),
     cast(:url as text[]), cast(:author as text[]), cast(:language as text[]),
     cast(:topic as text[]), cast(:sentiment as text[]), cast(:score as smallint[]),
     cast(:topics as text[]), cast(:sentiments as text[]), cast(:truncated as boolean[]),
-    cast(:model as text[])
+    cast(:model as text[]), cast(:symbols as text[])
 ) with ordinality as incoming (
     id, source, kind, published_at, title, text, url, author, language, topic, sentiment, score,
-    topics, sentiments, truncated, model, ordinal)
+    topics, sentiments, truncated, model, symbols, ordinal)
 order by ordinal
 on conflict (run_id, id) do nothing
 returning id
 """)
 
-# A new symbol is counted with the score that the document has. Until that is committed, nobody
-# may give the document another score: see store.rescoring.
+# A new symbol is counted with the score that the document has, and added to those it has. Until
+# that is committed, nobody may give the document another score: see store.rescoring.
 _HOLD_REPEATS = text("""
 select id, kind, published_at, sentiment, score
 from documents
 where run_id = :run_id and id = any(cast(:ids as text[]))
     and published_at >= coalesce(:documents_from, '-infinity'::timestamptz)
 order by id collate "C"
-for share
+for no key update
 """)
 
 _SYMBOLS = """
@@ -61,8 +61,21 @@ order by ordinal
 # Nobody else has seen a new document: its symbols meet no others.
 _SYMBOLS_OF_NEW = text(_SYMBOLS)
 _SYMBOLS_OF_KNOWN = text(f"""{_SYMBOLS}
-on conflict (run_id, document_id, symbol) do nothing
+on conflict (run_id, symbol, published_at, document_id) do nothing
 returning document_id, symbol
+""")
+
+_ADD_TO_DOCUMENTS = text("""
+update documents d set
+    symbols = array(
+        select symbol from unnest(d.symbols || named.symbols) every (symbol)
+        order by symbol collate "C")
+from (
+    select document_id, array_agg(symbol) symbols
+    from unnest(cast(:document_id as text[]), cast(:symbol as text[])) as n (document_id, symbol)
+    group by document_id
+) named
+where d.run_id = :run_id and d.id = named.document_id
 """)
 
 _BUCKETS = text(f"""
@@ -134,9 +147,14 @@ def _add_to_repeats(  # noqa: PLR0913 - what the batch names, and where it is co
     columns = symbol_columns([(i, row.published_at) for i, row in held.items()], symbols)
     if columns is None:
         return
-    for identity, symbol in connection.execute(_SYMBOLS_OF_KNOWN, {"run_id": run_id, **columns}):
+    added = connection.execute(_SYMBOLS_OF_KNOWN, {"run_id": run_id, **columns}).all()
+    for identity, symbol in added:
         row = held[identity]
         sums.add([("symbol", symbol)], row.published_at, row.kind, row.sentiment, row.score)
+    if added:
+        whose, which = zip(*added, strict=True)
+        pairs = {"document_id": arrays.texts(whose), "symbol": arrays.texts(which)}
+        _execute(connection, _ADD_TO_DOCUMENTS, run_id, pairs)
 
 
 def _execute(

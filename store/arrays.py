@@ -25,6 +25,11 @@ def texts_or_nulls(values: Sequence[str | None]) -> str:
     return "{" + ",".join("null" if v is None else f'"{cell}"' for v, cell in pairs) + "}"
 
 
+def text_lists(values: Sequence[Sequence[str]]) -> str:
+    """``text[]`` whose elements are literals of ``text[]``. Raises ValueError for a NUL."""
+    return texts([texts(inner) for inner in values])
+
+
 def integers(values: Sequence[int]) -> str:
     """An array of any integer type."""
     return "{" + msgspec.json.encode(values).decode()[1:-1] + "}"

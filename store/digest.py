@@ -14,9 +14,7 @@ from sqlalchemy import Connection, text
 _DOCUMENTS = """
 select d.id, d.source, d.kind, d.published_at, d.title, d.text, d.url, d.author, d.language,
     d.topic, d.sentiment, d.score, d.topic_probabilities, d.sentiment_probabilities,
-    d.truncated, d.model,
-    (select array_agg(s.symbol order by s.symbol collate "C") from document_symbols s
-     where s.run_id = d.run_id and s.document_id = d.id) symbols
+    d.truncated, d.model, nullif(d.symbols, '{}') symbols
 from documents d where d.run_id = :run_id order by d.id collate "C"
 """
 

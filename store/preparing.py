@@ -64,7 +64,7 @@ def prepare_batch(batch: ScoredBatch[Prediction], horizon: datetime | None = Non
         firsts=firsts,
         symbols=symbols,
         oldest=min((at for _, at in dated), default=None),
-        documents=_document_columns(firsts),
+        documents=_document_columns(firsts, symbols),
         named=symbol_columns(dated, symbols),
         buckets=bucket_columns(sums.rows()),
     )
@@ -143,7 +143,9 @@ def _identity(pair: tuple[str, object]) -> str:
     return pair[0]
 
 
-def _document_columns(firsts: Mapping[str, Scored]) -> dict[str, str]:
+def _document_columns(
+    firsts: Mapping[str, Scored], symbols: Mapping[str, Collection[str]]
+) -> dict[str, str]:
     documents = [scored.document for scored in firsts.values()]
     predictions = [scored.said for scored in firsts.values()]
     return {
@@ -167,4 +169,5 @@ def _document_columns(firsts: Mapping[str, Scored]) -> dict[str, str]:
         ),
         "truncated": arrays.booleans([said.truncated for said in predictions]),
         "model": arrays.texts([said.model for said in predictions]),
+        "symbols": arrays.text_lists([sorted(symbols.get(i, ())) for i in firsts]),
     }

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select, text
 
 from store import arrays
+from store.preparing import symbol_columns
 from store.schema import corrections, dead_letters, documents, time_buckets
 
 BEGINNING = (datetime.min.replace(tzinfo=UTC), "")
@@ -26,7 +27,7 @@ with chosen as (
     order by published_at, id
     limit :limit
 )
-select d.id, d.published_at
+select d.id, d.published_at, d.symbols
 from documents d join chosen using (id)
 where d.run_id = :run_id
 order by d.id collate "C"
@@ -38,16 +39,19 @@ select distinct document_id from corrections
 where run_id = :run_id and document_id = any(cast(:ids as text[]))
 """)
 
-_DELETE = {
-    table: text(
-        f"delete from {table} where run_id = :run_id and {column} = any(cast(:ids as text[]))"  # noqa: S608
-    )
-    for table, column in (
-        ("document_symbols", "document_id"),
-        ("earlier_scores", "document_id"),
-        ("documents", "id"),
-    )
-}
+_SYMBOLS = text("""
+delete from document_symbols s
+using unnest(
+    cast(:document_id as text[]), cast(:symbol as text[]), cast(:published_at as timestamptz[])
+) old (document_id, symbol, published_at)
+where s.run_id = :run_id and s.symbol = old.symbol
+    and s.published_at = old.published_at and s.document_id = old.document_id
+""")
+
+_SCORES, _DOCUMENTS = (
+    text(f"delete from {table} where run_id = :run_id and {column} = any(cast(:ids as text[]))")  # noqa: S608
+    for table, column in (("earlier_scores", "document_id"), ("documents", "id"))
+)
 
 # Nobody but a prune touches buckets before the horizon.
 _BUCKETS = text("""
@@ -131,10 +135,19 @@ def delete_documents(
     held = connection.execute(_HOLD, {**names, "after_at": after[0], "after_id": after[1]}).all()
     if not held:
         return Deleted(0, 0, 0, 0, None)
-    ids = [row.id for row in held]
-    corrected = set(connection.scalars(_CORRECTED, _ids(run_id, ids)))
-    old = _ids(run_id, [identity for identity in ids if identity not in corrected])
-    symbols, scores, gone = (connection.execute(_DELETE[t], old).rowcount for t in _DELETE)
+    corrected = set(connection.scalars(_CORRECTED, _ids(run_id, [row.id for row in held])))
+    old = {row.id: row for row in held if row.id not in corrected}
+    named = symbol_columns(
+        [(identity, row.published_at) for identity, row in old.items()],
+        {identity: row.symbols for identity, row in old.items()},
+    )
+    symbols = 0
+    if named is not None:
+        symbols = connection.execute(_SYMBOLS, {"run_id": run_id, **named}).rowcount
+    scores, gone = (
+        connection.execute(statement, _ids(run_id, list(old))).rowcount
+        for statement in (_SCORES, _DOCUMENTS)
+    )
     last = max((row.published_at, row.id) for row in held)
     return Deleted(gone, symbols, scores, len(corrected), last)
 

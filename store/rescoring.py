@@ -77,7 +77,7 @@ on conflict (run_id, document_id, model) do update set
 
 _DIFFERENCES = text("""
 with sides as (
-    select d.id, d.source, d.kind, d.published_at, side.*
+    select d.id, d.source, d.kind, d.published_at, d.symbols, side.*
     from documents d join rescored r on r.id = d.id
     cross join lateral (values
         (-1, d.topic, d.sentiment, -d.score), (1, r.topic, r.sentiment, r.score)
@@ -90,8 +90,7 @@ with sides as (
     ) scope (name, key)
     union all
     select 'symbol', symbol, sides.*
-    from sides join document_symbols on run_id = :run_id and document_id = id
-        and document_id = any(cast(:ids as text[]))
+    from sides cross join lateral unnest(sides.symbols) named (symbol)
 )
 insert into differences
 select width, scope, key, date_trunc(width, published_at, 'UTC'), kind,

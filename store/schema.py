@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -108,6 +109,7 @@ documents = Table(
     Column("truncated", Boolean, nullable=False),
     _text("model"),
     _moment("ingested_at", now=True),
+    Column("symbols", ARRAY(Text), nullable=False, server_default="{}"),
     Index("documents_by_time", "run_id", "published_at"),
     Index("documents_by_topic", "run_id", "topic", "published_at"),
 )
@@ -118,9 +120,10 @@ document_symbols = Table(
     _run_unchecked(),
     _text("document_id", primary_key=True),
     _text("symbol", primary_key=True),
-    _moment("published_at"),
-    Index("documents_by_symbol", "run_id", "symbol", "published_at"),
+    _moment("published_at", primary_key=True),
+    PrimaryKeyConstraint("run_id", "symbol", "published_at", "document_id"),
 )
+"""The symbols of documents once more, in the order in which a symbol's documents are read."""
 
 time_buckets = Table(
     "time_buckets",

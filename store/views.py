@@ -177,14 +177,7 @@ def _sums() -> list[ColumnElement[int]]:
 
 
 def _shown(text_length: int) -> list[ColumnElement[Any]]:
-    table, named = documents.c, document_symbols.c
-    symbols = (
-        select(named.symbol)
-        .where(named.run_id == table.run_id, named.document_id == table.id)
-        .order_by(named.symbol)
-        .correlate(documents)
-        .scalar_subquery()
-    )
+    table = documents.c
     return [
         table.id,
         table.published_at,
@@ -196,7 +189,7 @@ def _shown(text_length: int) -> list[ColumnElement[Any]]:
         table.topic,
         table.sentiment,
         table.score,
-        func.array(symbols).label("symbols"),
+        table.symbols,
     ]
 
 
@@ -205,7 +198,13 @@ def _of_key(statement: Select[Any], part: Slice) -> Select[Any]:
     if part.scope == "all" or part.key is None:
         return statement
     if part.scope == "symbol":
-        named = document_symbols.alias()
-        same = (named.c.run_id == table.run_id) & (named.c.document_id == table.id)
-        return statement.join(named, same).where(named.c.symbol == part.key)
+        named = document_symbols.c
+        same = (named.run_id == table.run_id) & (named.document_id == table.id)
+        return statement.join(
+            document_symbols, same & (named.published_at == table.published_at)
+        ).where(
+            named.symbol == part.key,
+            named.published_at >= part.start,
+            named.published_at < part.end,
+        )
     return statement.where((table.topic if part.scope == "topic" else table.source) == part.key)

@@ -49,6 +49,15 @@ def test_integers_come_back(read, values):
     assert read(arrays.integers(values), "smallint") == values
 
 
+def test_lists_of_texts_come_back_one_an_element(read):
+    lists = [HARD, [], ["a"], ['"', "{}", ""]]
+
+    found = [read(literal, "text") for literal in read(arrays.text_lists(lists), "text")]
+
+    assert found == lists
+    assert read(arrays.text_lists([]), "text") == []
+
+
 def test_lists_of_integers_come_back_one_an_element(read):
     lists = [[1, 2], [], [-3], [10_000, 0, 7]]
 

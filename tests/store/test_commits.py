@@ -133,8 +133,13 @@ def symbols_of(database, run, identity):
     statement = select(named.symbol).where(
         named.run_id == run.id, named.document_id == str(identity)
     )
+    kept = select(documents.c.symbols).where(
+        documents.c.run_id == run.id, documents.c.id == str(identity)
+    )
     with database.transaction() as connection:
-        return set(connection.scalars(statement))
+        found = set(connection.scalars(statement))
+        assert connection.scalar(kept) == sorted(found)
+    return found
 
 
 def test_a_document_is_kept_with_its_prediction(database, run):

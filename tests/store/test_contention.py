@@ -174,6 +174,10 @@ select (select count(*) from documents where run_id = :run) kept,
     (select count(*) from time_buckets where run_id = :run and documents <= 0) empty,
     (select count(*) from document_symbols s where run_id = :run and not exists (
         select from documents d where d.run_id = s.run_id and d.id = s.document_id)) orphans,
+    (select count(*) from documents d where run_id = :run and symbols is distinct from array(
+        select symbol from document_symbols s
+        where s.run_id = d.run_id and s.document_id = d.id and s.published_at = d.published_at
+        order by symbol collate "C")) misnamed,
     (select count(*) from documents d where run_id = :run and published_at < :before
         and not exists (select from corrections c
             where c.run_id = d.run_id and c.document_id = d.id)) old
@@ -181,7 +185,7 @@ select (select count(*) from documents where run_id = :run) kept,
             {"run": run.id, "before": steps[-1]},
         ).one()
     assert rows.kept == total.documents - sum(pruned)
-    assert (rows.minutes, rows.empty, rows.orphans, rows.old) == (0, 0, 0, 0)
+    assert (rows.minutes, rows.empty, rows.orphans, rows.misnamed, rows.old) == (0, 0, 0, 0, 0)
     assert sum(pruned) > 0
 
 

@@ -1,8 +1,13 @@
+import os
+import re
+
 import pytest
 from sqlalchemy import text
 
 from store.database import Database
-from store.embedded import EmbeddedPostgres
+from store.embedded import EmbeddedPostgres, buffers
+
+MIB, GIB = 1024**2, 1024**3
 
 
 @pytest.fixture
@@ -22,9 +27,26 @@ def shown(tmp_path):
     return shown
 
 
+def in_bytes(size):
+    number, unit = re.fullmatch(r"(\d+)([MG])B", size).groups()
+    return int(number) * {"M": MIB, "G": GIB}[unit]
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        (512 * MIB, 128 * MIB), (1 * GIB, 128 * MIB), (1 * GIB + 8, 128 * MIB + 1),
+        (8 * GIB, 1 * GIB), (16 * GIB, 2 * GIB), (16 * GIB + 8, 2 * GIB), (512 * GIB, 2 * GIB),
+    ],
+)  # fmt: skip
+def test_buffers_are_an_eighth_of_the_memory_within_limits(memory, expected):
+    assert buffers(memory) == expected
+
+
 def test_the_second_start_has_our_settings_and_what_is_committed_is_safe(shown):
     assert shown("max_wal_size", "checkpoint_timeout") == ["4GB", "30min"]
-    assert shown("shared_buffers", "max_wal_size", "checkpoint_timeout") == [
-        "512MB", "4GB", "30min",
-    ]  # fmt: skip
+    [size, *others] = shown("shared_buffers", "max_wal_size", "checkpoint_timeout")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert in_bytes(size) == buffers(memory) // MIB * MIB
+    assert others == ["4GB", "30min"]
     assert shown("fsync", "full_page_writes", "synchronous_commit") == ["on", "on", "on"]

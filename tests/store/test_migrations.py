@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 import store.database
 from store import runs
@@ -74,6 +74,31 @@ def test_it_goes_down_to_nothing_and_up_again(database):
 
     database.migrate()
     assert tables(database) == {*metadata.tables, "alembic_version"}
+
+
+def test_documents_that_are_there_already_are_given_their_symbols(database):
+    with database.transaction() as connection:
+        command.upgrade(configuration(connection), "0003")
+        connection.execute(text("insert into runs (name) values ('live')"))
+        connection.execute(
+            text("""
+insert into documents (run_id, id, source, kind, published_at, text, topic, sentiment, score,
+    topic_probabilities, sentiment_probabilities, truncated, model)
+select r.id, n, 's', 'news', now(), 't', 'Macro', 'neutral', 0, '{}', '{}', false, 'm'
+from runs r, unnest(array['1', '2']) n""")
+        )
+        connection.execute(
+            text("""
+insert into document_symbols (run_id, document_id, symbol, published_at)
+select run_id, id, symbol, published_at from documents, unnest(array['b', 'B', 'A']) symbol
+where id = '1'""")
+        )
+
+    database.migrate()
+
+    with database.transaction() as connection:
+        rows = connection.execute(text("select id, symbols from documents order by id")).all()
+    assert [tuple(row) for row in rows] == [("1", ["A", "B", "b"]), ("2", [])]
 
 
 def test_two_processes_may_migrate_at_once(database_url):
