@@ -95,6 +95,17 @@ def read_buckets(  # noqa: PLR0913 - a span of one scope of one run, narrowed by
         yield Bucket(row.key, row.start, row.kind, Sums(*row[3:]))
 
 
+def list_keys(connection: Connection, run_id: int, scope: str) -> list[str]:
+    """Every key that a scope of the run has buckets of, in order."""
+    table = time_buckets.c
+    statement = (
+        select(table.key)
+        .where(table.run_id == run_id, table.width == "hour", table.scope == scope)
+        .distinct()
+    )
+    return sorted(connection.scalars(statement))
+
+
 def span(connection: Connection, run_id: int) -> tuple[datetime, datetime] | None:
     """The first and the last minute of the run that hold a document; None while it is empty."""
     table = time_buckets.c

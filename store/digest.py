@@ -6,10 +6,13 @@ positions, wall-clock times) is left out.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
+import numpy as np
 from sqlalchemy import Connection, text
+
+from store.alertlog import EventRow
 
 _DOCUMENTS = """
 select d.id, d.source, d.kind, d.published_at, d.title, d.text, d.url, d.author, d.language,
@@ -37,6 +40,24 @@ def digest(connection: Connection, run_id: int) -> dict[str, str]:
     parts = {name: _hash(_rows(connection, run_id, sql)) for name, sql in statements.items()}
     whole = hashlib.sha256("".join(parts.values()).encode()).hexdigest()
     return {**parts, "run": whole}
+
+
+def digest_events(events: Iterable[EventRow]) -> str:
+    """The same of alert events that are in no database: what the part ``alerts`` would be."""
+    rows = (
+        (
+            event.rule, event.key, event.scope, event.at, event.previous, event.state,
+            event.reason, event.severity, event.fired_at, _as_real(event.value), event.documents,
+        )
+        for event in events
+    )  # fmt: skip
+    ordered = sorted(rows, key=lambda row: (row[3], row[0], row[1], row[5]))
+    return _hash(msgspec.json.encode(row) for row in ordered)
+
+
+def _as_real(value: float | None) -> float | None:
+    """As the column keeps it, in single precision; the driver gives back its shortest decimal."""
+    return None if value is None else float(str(np.float32(value)))
 
 
 def _rows(connection: Connection, run_id: int, sql: str) -> Iterator[bytes]:

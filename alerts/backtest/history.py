@@ -1,0 +1,90 @@
+"""The events that rules would have had over a run's history, from its stored minutes.
+
+The evaluation is that of ``alerts.evaluation``, which judges live runs and replays: same buckets
+and rules, same events. It goes key by key, each read once over the whole span, so that a year fits
+into memory and into a minute. Writes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerts.evaluation import evaluate
+from alerts.rules import GRID, Rule, RuleSet
+from alerts.windows import Series, floor
+from store.alertlog import EventRow
+from store.buckets import list_keys, span
+from store.database import Connection
+from store.minutes import read_minutes
+
+Kinds = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The grid points that are judged: those in (after, until]."""
+
+    after: datetime
+    until: datetime
+
+
+def whole_span(connection: Connection, run_id: int) -> Span | None:
+    """All grid points of a run; None while it has no bucket."""
+    extent = span(connection, run_id)
+    if extent is None:
+        return None
+    return Span(floor(extent[0], GRID), floor(extent[1], GRID) + GRID)
+
+
+def judge_history(
+    connection: Connection,
+    run_id: int,
+    rules: RuleSet,
+    judged: Span,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> list[EventRow]:
+    """Every event of ``rules`` within the span, in order; the state before it is inactive.
+
+    ``on_progress`` is told how many keys are done, and of how many.
+    """
+    subjects = list(_subjects(connection, run_id, rules))
+    events: list[EventRow] = []
+    for done, (scope, key, of_key) in enumerate(subjects, 1):
+        series = _read(connection, run_id, scope, key, of_key, judged)
+        for rule in of_key:
+            found = evaluate(rule, {key: series[rule.kinds]}, {}, judged.after, judged.until)
+            events += found.events
+        on_progress(done, len(subjects))
+    return sorted(events, key=lambda event: (event.at, event.rule, event.key))
+
+
+def _subjects(
+    connection: Connection, run_id: int, rules: RuleSet
+) -> Iterator[tuple[str, str, list[Rule]]]:
+    """Every scope and key that some rule judges, with those rules."""
+    for scope in sorted({rule.scope for rule in rules.rules}):
+        of_scope = [rule for rule in rules.rules if rule.scope == scope]
+        named = {key for rule in of_scope for key in rule.keys}
+        every = list_keys(connection, run_id, scope) if scope != "all" else [""]
+        for key in sorted(named | set(every)):
+            of_key = [rule for rule in of_scope if key in rule.keys or not rule.keys]
+            if of_key:
+                yield scope, key, of_key
+
+
+def _read(  # noqa: PLR0913 - one key of one run
+    connection: Connection,
+    run_id: int,
+    scope: str,
+    key: str,
+    rules: Sequence[Rule],
+    judged: Span,
+) -> Mapping[Kinds, Series]:
+    """The key's minutes for each choice of kinds, as far back as any of the rules looks."""
+    start = judged.after - max(rule.reach for rule in rules)
+    return {
+        kinds: Series.of_minutes(
+            read_minutes(connection, run_id, scope, key, start, judged.until, kinds)
+        )
+        for kinds in {rule.kinds for rule in rules}
+    }

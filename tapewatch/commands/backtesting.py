@@ -1,0 +1,249 @@
+"""``backtest``: what rules would have told on a run's history, without telling anybody."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alerts.backtest.comparison import (
+    Comparison,
+    Judgement,
+    KnownEvent,
+    compare,
+    judge_firings,
+    read_known_events,
+)
+from alerts.backtest.firings import Firing, firings, loads
+from alerts.backtest.history import Span, judge_history, whole_span
+from alerts.rules import RuleSet
+from store.alertlog import EventRow
+from store.database import Database
+from store.digest import digest_events
+from store.runs import LIVE, Run
+from tapewatch import console
+from tapewatch.commands.options import Json, RunName
+from tapewatch.database import open_database
+from tapewatch.settings import Settings
+from tapewatch.wiring import existing_run, read_rules
+
+MINUTE = timedelta(minutes=1)
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+Minutes = Annotated[
+    int, typer.Option(min=0, help="Minutes that a firing may come before a known event.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one set of rules came to."""
+
+    events: Sequence[EventRow]
+    firings: Sequence[Firing]
+    span: Span
+
+
+def backtest(  # noqa: PLR0913 - the options of the command
+    rules: Annotated[Path, typer.Option("--rules", help="Rules file to try.")],
+    run: RunName = LIVE,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Rules file to compare it with.")
+    ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option("--known", help="CSV of known events: start, and end, key, name if there are."),
+    ] = None,
+    early: Minutes = 0,
+    late: Annotated[
+        int, typer.Option(min=0, help="Minutes that a firing may come after a known event's end.")
+    ] = 60,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the firings into this PNG.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many alerts to list.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Judge a run's whole history by RULES: what would have fired, when, and how often."""
+    settings = Settings()
+    tried = read_rules(settings, rules)
+    other = read_rules(settings, against) if against else None
+    events = read_known_events(known) if known else None
+    begun = time.monotonic()
+    with open_database(settings, "tapewatch-backtest") as database:
+        found = existing_run(database, run)
+        new = _judged(database, found, tried, rules.name)
+        old = _judged(database, found, other, against.name) if other and against else None
+    seconds = time.monotonic() - begun
+    if new is None:
+        console.output.print(f"Run {run} holds no document yet: replay a feed into it first.")
+        raise typer.Exit(1)
+    comparison = compare(new.firings, old.firings, new.span.until) if old else None
+    judgement = None
+    if events is not None:
+        judgement = judge_firings(new.firings, _within(events, new.span), early * MINUTE, late * MINUTE)
+    if plot is not None:
+        from tapewatch.backtest_plot import plot_firings  # noqa: PLC0415 - matplotlib takes a second
+
+        plot_firings(plot, new.firings, new.span, old.firings if old else None, events or ())
+    if as_json:
+        console.print_json(_report(run, new, comparison, judgement, seconds))
+    else:
+        _show(run, new, comparison, judgement, limit, seconds)
+
+
+def _judged(database: Database, run: Run, rules: RuleSet, name: str) -> Result | None:
+    with database.transaction() as connection, console.progress_bar() as progress:
+        span = whole_span(connection, run.id)
+        if span is None:
+            return None
+        task = progress.add_task(f"Judging by {name}", total=None, detail="")
+
+        def on_progress(done: int, keys: int) -> None:
+            progress.update(task, completed=done, total=keys, detail=f"{done:,} of {keys:,} keys")
+
+        events = judge_history(connection, run.id, rules, span, on_progress)
+    return Result(events, firings(events), span)
+
+
+def _within(events: Sequence[KnownEvent], span: Span) -> list[KnownEvent]:
+    """Those that the run could know of."""
+    return [event for event in events if event.end > span.after and event.start <= span.until]
+
+
+def _report(
+    run: str,
+    new: Result,
+    comparison: Comparison | None,
+    judgement: Judgement | None,
+    seconds: float,
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "run": run,
+        "start": new.span.after.isoformat(),
+        "end": new.span.until.isoformat(),
+        "alerts": [_plain(firing) for firing in new.firings],
+        "events": len(new.events),
+        "digest": digest_events(new.events),
+        "load": [
+            {
+                "rule": load.rule,
+                "key": load.key,
+                "alerts": load.firings,
+                "alerts_per_week": round(load.per_week, 4),
+                "alert_minutes_per_week": round(load.minutes_per_week, 3),
+            }
+            for load in loads(new.firings, new.span.after, new.span.until)
+        ],
+        "seconds": round(seconds, 2),
+    }
+    if comparison is not None:
+        report["against"] = {
+            "added": [_plain(firing) for firing in comparison.added],
+            "gone": [_plain(firing) for firing in comparison.gone],
+            "shared": len(comparison.shared),
+        }
+    if judgement is not None:
+        report["known"] = _judgement(judgement)
+    return report
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    delay = judgement.median_delay
+    return {
+        "events": len(judgement.found),
+        "told": sum(finding.firing is not None for finding in judgement.found),
+        "true_alerts": len(judgement.true),
+        "false_alerts": len(judgement.false),
+        "precision": judgement.precision,
+        "recall": judgement.recall,
+        "median_delay_minutes": None if delay is None else round(delay / MINUTE, 2),
+        "missed": [
+            {"start": finding.event.start.isoformat(), "key": finding.event.key, "name": finding.event.name}
+            for finding in judgement.found
+            if finding.firing is None
+        ],
+    }
+
+
+def _plain(firing: Firing) -> dict[str, Any]:
+    first = firing.first
+    return {
+        "rule": first.rule,
+        "scope": first.scope,
+        "key": first.key,
+        "severity": first.severity,
+        "fired_at": firing.fired_at.isoformat(),
+        "resolved_at": firing.resolved_at.isoformat() if firing.resolved_at else None,
+        "value": first.value,
+        "documents": first.documents,
+        "reason": first.reason,
+    }
+
+
+def _show(  # noqa: PLR0913 - what is said of a backtest
+    run: str,
+    new: Result,
+    comparison: Comparison | None,
+    judgement: Judgement | None,
+    limit: int,
+    seconds: float,
+) -> None:
+    span = new.span
+    weeks = (span.until - span.after) / timedelta(days=7)
+    console.print_alerts([{**_plain(firing), "run": run} for firing in new.firings[:limit]])
+    if len(new.firings) > limit:
+        console.output.print(f"... and {len(new.firings) - limit:,} more: --limit lists them")
+    rows = [
+        (load.rule, load.key or "all documents", load.firings, f"{load.per_week:.2f}",
+         f"{load.minutes_per_week:.0f}")
+        for load in loads(new.firings, span.after, span.until)[:limit]
+    ]  # fmt: skip
+    console.print_table(
+        "What they ask of those who are told",
+        ("rule", "key", "alerts", "alerts a week", "minutes a week"),
+        rows,
+    )
+    console.output.print(
+        f"Run {run}, {_day(span.after)} to {_day(span.until)} ({weeks:.1f} weeks): "
+        f"{len(new.firings):,} alerts, {len(new.firings) / weeks:.2f} a week; {seconds:.1f} s"
+    )
+    if comparison is not None:
+        _show_changes(run, comparison, limit)
+    if judgement is not None:
+        console.output.print(_told(judgement))
+
+
+def _show_changes(run: str, comparison: Comparison, limit: int) -> None:
+    for title, some in (("New", comparison.added), ("No longer", comparison.gone)):
+        if some:
+            console.output.print(f"{title}, {len(some):,}:")
+            console.print_alerts([{**_plain(firing), "run": run} for firing in some[:limit]])
+    console.output.print(
+        f"Against the other rules: {len(comparison.added):,} new, {len(comparison.gone):,} gone, "
+        f"{len(comparison.shared):,} of the same alarm"
+    )
+
+
+def _told(judgement: Judgement) -> str:
+    figures = _judgement(judgement)
+    precision, recall, delay = (
+        figures[name] for name in ("precision", "recall", "median_delay_minutes")
+    )
+    return (
+        f"Known events: {figures['told']} of {figures['events']} told"
+        f"{'' if delay is None else f', {delay:g} minutes after their start in the median'}; "
+        f"{figures['true_alerts']} alerts belong to one, {figures['false_alerts']} to none; "
+        f"precision {_share(precision)}, recall {_share(recall)}"
+    )
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%d %b %Y %H:%M}"
