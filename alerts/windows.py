@@ -26,6 +26,11 @@ class Series:
         first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
         return self._running[last] - self._running[first]
 
+    def last_minute(self, before: datetime) -> datetime | None:
+        """The last minute with documents that begins before ``before``."""
+        index = bisect_left(self._starts, before)
+        return self._starts[index - 1] if index else None
+
     def next_minute(self, moment: datetime) -> datetime | None:
         """The first minute with documents that begins at ``moment`` or later."""
         index = bisect_left(self._starts, moment)
