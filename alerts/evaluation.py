@@ -42,7 +42,7 @@ def evaluate(
     after: datetime,
     until: datetime,
 ) -> Outcome:
-    """Judge ``rule`` at every grid point in (after, until]; ``series`` reach ``rule.reach`` back."""
+    """Judge ``rule`` at every grid point in (after, until]; ``series`` go back by its reach."""
     own = {key: standing for (name, key), standing in before.items() if name == rule.name}
     return evaluate_own(rule, series, own, after, until)
 
@@ -91,7 +91,7 @@ def removed(standing: Standing, rule_name: str, key: str, now: datetime) -> Even
     )
 
 
-def _judge(  # noqa: PLR0913, PLR0917 - one key of one rule over one span
+def _judge(  # noqa: PLR0913 - one key of one rule over one span
     rule: Rule,
     key: str,
     series: Series,
@@ -152,7 +152,7 @@ def _decide(
         return failed(standing, now, detail)
 
 
-def _event(  # noqa: PLR0913, PLR0917 - one row of the log
+def _event(  # noqa: PLR0913 - one row of the log
     rule: Rule,
     key: str,
     series: Series,

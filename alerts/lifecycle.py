@@ -126,14 +126,14 @@ def advance(terms: Terms, finding: Finding, before: Standing | None, now: dateti
 def failed(before: Standing | None, now: datetime, detail: str) -> Decision:
     """The rule could not be judged; what fires is remembered and goes on once it can."""
     since = before.since if before and before.state is State.ERROR else now
-    standing = Standing(State.ERROR, since, before and before.fired_at)
+    standing = Standing(State.ERROR, since, before.fired_at if before else None)
     return Decision(standing, State.ERROR, Reason.FAILED, None, detail)
 
 
 def _silent(before: Standing | None, finding: Finding, now: datetime) -> Decision:
     if before is not None and before.state is State.NO_DATA:
         return Decision(before, State.NO_DATA, Reason.NO_DOCUMENTS, finding.value)
-    standing = Standing(State.NO_DATA, now, before and before.fired_at)
+    standing = Standing(State.NO_DATA, now, before.fired_at if before else None)
     return Decision(standing, State.NO_DATA, Reason.NO_DOCUMENTS, finding.value)
 
 

@@ -104,7 +104,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def on_silence(self) -> NoData:
-        """``no_data``, by default ``alert`` where the rule expects documents and judges no fewness."""
+        """``no_data``; by default ``alert`` where documents are expected and fewness is no aim."""
         if self.no_data is not None:
             return self.no_data
         return NoData.ALERT if self.expects and self.min_documents > 0 else NoData.OK

@@ -6,8 +6,9 @@ States, reasons and rules are plain text here; their meaning is in ``alerts``.
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from store.schema import alert_events, alert_states, checkpoints, runs
@@ -85,10 +86,22 @@ def read_progress(connection: Connection, run_id: int) -> list[tuple[datetime | 
 
 def read_states(connection: Connection, run_id: int) -> list[StateRow]:
     """Every state of the run that is not inactive."""
+    rows = connection.execute(_select_states(run_id))
+    return [StateRow(*row) for row in rows]
+
+
+def read_state(connection: Connection, run_id: int, rule: str, key: str) -> StateRow | None:
+    """The state of one rule for one key; None: inactive."""
+    table = alert_states.c
+    statement = _select_states(run_id).where(table.rule == rule, table.key == key)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else StateRow(*row)
+
+
+def _select_states(run_id: int) -> Select[Any]:
     table = alert_states.c
     columns = (table.rule, table.key, table.state, table.since, table.fired_at, table.thin_since)
-    rows = connection.execute(select(*columns).where(table.run_id == run_id))
-    return [StateRow(*row) for row in rows]
+    return select(*columns).where(table.run_id == run_id)
 
 
 def write_states(
@@ -157,7 +170,9 @@ def read_history(
 def known_alerts(connection: Connection, run_id: int) -> list[tuple[str, str]]:
     """Every (rule, key) of which the run has an event."""
     table = alert_events.c
-    rows = connection.execute(select(table.rule, table.key).where(table.run_id == run_id).distinct())
+    rows = connection.execute(
+        select(table.rule, table.key).where(table.run_id == run_id).distinct()
+    )
     return sorted((rule, key) for rule, key in rows)
 
 

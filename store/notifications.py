@@ -39,9 +39,7 @@ def append_notifications(
     connection: Connection, run_id: int, rows: Sequence[NotificationRow]
 ) -> None:
     """Log the rows in order; their ``recorded_at`` is now."""
-    plain = [
-        {"run_id": run_id, **asdict(row), "receivers": list(row.receivers)} for row in rows
-    ]
+    plain = [{"run_id": run_id, **asdict(row), "receivers": list(row.receivers)} for row in rows]
     for row in plain:
         del row["recorded_at"]
     if plain:
@@ -59,8 +57,5 @@ def read_notifications(
     statement = select(*_COLUMNS).where(table.run_id == run_id)
     if alert is not None:
         statement = statement.where(table.rule == alert[0], table.key == alert[1])
-    rows = connection.execute(statement.order_by(table.id.desc()).limit(limit))
-    return [
-        NotificationRow(*row[:8], tuple(row.receivers), *row[9:])  # the rest as it is
-        for row in rows
-    ]
+    found = connection.execute(statement.order_by(table.id.desc()).limit(limit)).mappings()
+    return [NotificationRow(**{**row, "receivers": tuple(row["receivers"])}) for row in found]

@@ -26,7 +26,7 @@ class Silence:
     created_at: datetime
 
 
-def add_silence(  # noqa: PLR0913, PLR0917 - what a silence is made of
+def add_silence(  # noqa: PLR0913 - what a silence is made of
     connection: Connection,
     run_id: int,
     matchers: Mapping[str, str],
