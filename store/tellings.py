@@ -57,6 +57,15 @@ def read_tellings(connection: Connection, run_id: int) -> list[Telling]:
     return [Telling(*(_in_utc(value) for value in row)) for row in rows]
 
 
+def read_telling(connection: Connection, run_id: int, rule: str, key: str) -> Telling | None:
+    """What is known of one alert; None: it is neither active nor told as active."""
+    table = alert_tellings.c
+    columns = [table[field.name] for field in fields(Telling)]
+    statement = select(*columns).where(table.run_id == run_id, table.rule == rule, table.key == key)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else Telling(*(_in_utc(value) for value in row))
+
+
 def write_tellings(
     connection: Connection,
     run_id: int,

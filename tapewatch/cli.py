@@ -11,6 +11,7 @@ from ingest.files import FeedError
 from store.errors import StoreError
 from tapewatch.archives import ArchiveError
 from tapewatch.commands import (
+    alerting,
     classifying,
     drift,
     evaluating,
@@ -55,7 +56,6 @@ for _command in (
     live.publish,
     replaying.dashboard,
     classifying.classify,
-    inspecting.alerts,
     inspecting.status,
     inspecting.digest,
     inspecting.dead_letters,
@@ -75,6 +75,7 @@ for _command in (
     pruning.prune,
 ):
     app.command()(_command)
+app.add_typer(alerting.app, name="alerts")
 
 
 def main() -> None:

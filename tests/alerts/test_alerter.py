@@ -238,8 +238,8 @@ def test_a_partition_has_reached_its_newest_document_and_goes_on_when_idle(
     ("fields", "last"),
     [
         ({"no_data": NoData.OK}, (32, "resolved", "too_few_documents")),
-        ({"no_data_after": 9 * MINUTE}, (35, "no_data", "no_documents")),
-        ({"no_data_after": 10 * MINUTE}, (24, "firing", "beyond_threshold")),
+        ({"no_data_after": 8 * MINUTE}, (35, "no_data", "no_documents")),
+        ({"no_data_after": 9 * MINUTE}, (24, "firing", "beyond_threshold")),
         ({"no_data": NoData.KEEP}, (24, "firing", "beyond_threshold")),
     ],
 )

@@ -27,6 +27,16 @@ create table alert_tellings (
     primary key (run_id, rule, key)
 );
 
+-- What fires already was told if a message of it was posted, and is to be told when it ends.
+insert into alert_tellings
+select s.run_id, s.rule, s.key, e.scope, e.severity, 'firing', s.fired_at, e.id,
+    'firing', s.fired_at, s.fired_at,
+    not exists (select from outbox o where o.event_id = e.id), null, false, array[s.fired_at]
+from alert_states s join alert_events e
+    on e.run_id = s.run_id and e.rule = s.rule and e.key = s.key and e.at = s.fired_at
+    and e.state = 'firing'
+where s.state = 'firing';
+
 create table alert_groups (
     run_id integer not null references runs (id) on delete cascade,
     name text not null,
