@@ -1,21 +1,23 @@
 """The alerter: judges a run up to its watermark and writes what changed, in one transaction.
 
-States, events, outbox rows and the cursor of the run move together or not at all; the run's row
-is locked meanwhile, so two alerters by mistake take turns and the second finds nothing to do.
+States, events, notifications, outbox rows and the cursor of the run move together or not at all;
+the run's row is locked meanwhile, so two alerters by mistake take turns and the second finds
+nothing to do.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from alerts.decisions import Standing, State
-from alerts.evaluation import Standings, evaluate, removed
-from alerts.messages import messages_for
+from alerts import health
+from alerts.judging import judge, read_standings, write_standings
+from alerts.notifying import tell_of
 from alerts.rules import GRID, RuleSet
-from alerts.windows import floor, series_by_key
-from store import alertlog, outbox
-from store.alertlog import EventRow, StateRow
-from store.buckets import read_buckets, span
+from alerts.watching import watch
+from alerts.windows import floor
+from store import alertlog
+from store.alertlog import EventRow
+from store.buckets import span
 from store.database import Connection, Database
 from store.runs import Run
 
@@ -59,7 +61,7 @@ class Alerter:
         ``now`` is the wall clock. ``finish`` judges to the run's very last document: for a feed
         that has ended.
         """
-        count = 0
+        count = self._watch(now) if self.idle is not None and not finish else 0
         while True:
             with self.database.transaction() as connection:
                 events, more = self._step(connection, now, finish=finish)
@@ -68,6 +70,18 @@ class Alerter:
             count += len(events)
             if not more:
                 return count
+
+    def _watch(self, now: datetime) -> int:
+        """Examine the pipeline itself; how many events came of it."""
+        assert self.idle is not None  # noqa: S101 - only a live run is watched
+        with self.database.transaction() as connection:
+            alertlog.lock_cursor(connection, self.run.id)
+            watermark = self._watermark(connection, now, finish=False)
+            notify, idle = self.notify, self.idle
+            events = watch(connection, self.run, self.rules, watermark, now, idle, notify=notify)
+        for event in events:
+            self.on_event(event)
+        return len(events)
 
     def _step(
         self, connection: Connection, now: datetime, *, finish: bool
@@ -80,10 +94,22 @@ class Alerter:
         if cursor is None or watermark is None or watermark <= cursor:
             return [], False
         until = min(watermark, cursor + LONGEST_STEP)
-        events, standings, before = self._judge(connection, cursor, until)
-        self._write(connection, events, standings, before)
+        events = self._judge(connection, cursor, until)
         alertlog.move_cursor(connection, self.run.id, until)
         return events, until < watermark
+
+    def _judge(self, connection: Connection, after: datetime, until: datetime) -> list[EventRow]:
+        """Judge the grid points in (after, until], write what came of it and whom to tell."""
+        run_id = self.run.id
+        before = read_standings(
+            row for row in alertlog.read_states(connection, run_id) if row.rule != health.NAME
+        )
+        outcome = judge(connection, run_id, self.rules, before, after, until)
+        write_standings(connection, run_id, outcome.standings, before)
+        ids = alertlog.append_events(connection, run_id, outcome.events)
+        happened = list(zip(ids, outcome.events, strict=True))
+        tell_of(connection, self.run, self.rules, happened, after, until, notify=self.notify)
+        return outcome.events
 
     def _watermark(self, connection: Connection, now: datetime, *, finish: bool) -> datetime | None:
         """The last grid point up to which we expect no more documents; None: none yet."""
@@ -103,50 +129,3 @@ class Alerter:
 
     def _is_idle(self, moved: datetime, now: datetime) -> bool:
         return self.idle is not None and now - moved >= self.idle
-
-    def _judge(
-        self, connection: Connection, after: datetime, until: datetime
-    ) -> tuple[list[EventRow], Standings, Standings]:
-        before = {
-            (row.rule, row.key): Standing(
-                State(row.state),
-                row.since.astimezone(UTC),
-                row.fired_at and row.fired_at.astimezone(UTC),
-                row.thin_since and row.thin_since.astimezone(UTC),
-            )
-            for row in alertlog.read_states(connection, self.run.id)
-        }
-        events: list[EventRow] = []
-        standings: Standings = {}
-        for rule in self.rules.rules:
-            keys = rule.keys or None
-            start = after - rule.window
-            buckets = read_buckets(connection, self.run.id, rule.scope, start, until, keys)
-            outcome = evaluate(rule, series_by_key(buckets, rule.kinds), before, after, until)
-            events += outcome.events
-            standings |= outcome.standings
-        known = {rule.name for rule in self.rules.rules}
-        orphans = [(name, key) for name, key in before if name not in known]
-        events += [removed(before[name, key], name, key, until) for name, key in orphans]
-        events.sort(key=lambda event: (event.at, event.rule, event.key))
-        return events, standings, before
-
-    def _write(
-        self,
-        connection: Connection,
-        events: list[EventRow],
-        standings: Standings,
-        before: Standings,
-    ) -> None:
-        changed = [
-            StateRow(rule, key, s.state, s.since, s.fired_at, s.thin_since)
-            for (rule, key), s in standings.items()
-            if before.get((rule, key)) != s
-        ]
-        cleared = sorted(before.keys() - standings.keys())
-        alertlog.write_states(connection, self.run.id, changed, cleared)
-        ids = alertlog.append_events(connection, self.run.id, events)
-        if self.notify:
-            for event_id, event in zip(ids, events, strict=True):
-                told = messages_for(event_id, event, self.run.name, self.rules)
-                outbox.post(connection, told)

@@ -3,16 +3,23 @@
 Feed text never enters a message here; keys are shown as they are stored.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
-from alerts.decisions import State
+from alerts import health
+from alerts.lifecycle import State
+from alerts.reasons import Why
 from alerts.rules import RuleSet
+from alerts.telling import ACTIVE, Notice
 from store.alertlog import EventRow
 from store.outbox import Message
+from store.tellings import Telling
 
 _NAMESPACE = UUID("6f1f6a0e-6f0b-4c59-9d1c-7d5d2a0b9a11")
-_TOLD = (State.FIRING, State.RESOLVED)
+_TOLD = (*ACTIVE.keys() - {State.RECOVERING}, State.RESOLVED)
+_LISTED = 3
+"""Alerts of a group that its summary names."""
 
 
 def messages_for(event_id: int, event: EventRow, run: str, rules: RuleSet) -> list[Message]:
@@ -20,19 +27,92 @@ def messages_for(event_id: int, event: EventRow, run: str, rules: RuleSet) -> li
 
     The id of a message follows from what it says, so that an event told again keeps its id.
     """
-    rule = next((rule for rule in rules.rules if rule.name == event.rule), None)
+    rule = rules.rule(event.rule)
     if event.state not in _TOLD or rule is None:
         return []
     content = payload(event, run)
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
+    return _addressed(identity, event_id, content, rule.receivers)
+
+
+def messages_of(
+    notice: Notice, events: Mapping[int, EventRow], run: str, rules: RuleSet
+) -> list[Message]:
+    """One message for each receiver of a notice; ``events`` are those of its alerts, by number.
+
+    An alert told alone at the grid point of its event has the message of the event.
+    """
+    told = sorted(notice.alerts, key=_gravest_first)
+    happened = [(t, t.event_id, events[t.event_id]) for t in told if t.event_id is not None]
+    if not happened:
+        return []
+    lead, event_id, event = happened[0]
+    plain = notice.reason in {Why.FIRST_FIRING, Why.GROUP_CHANGED, Why.RESOLVED}
+    if len(happened) == 1 and plain and event.at == notice.at and event.state == _as_told(lead):
+        made = messages_for(event_id, event, run, rules)
+        return [_because(message, notice.reason) for message in made]
+    contents = [_told_payload(t, known, run, notice.reason) for t, _, known in happened]
+    content = dict(contents[0])
+    if len(contents) > 1:
+        content |= {"alerts": contents, "summary": _summary(contents)}
+    said = "|".join(f"{t.rule},{t.key},{_as_told(t)},{number}" for t, number, _ in happened)
+    identity = f"{run}|{notice.group}|{notice.at.isoformat()}|{notice.reason}|{said}"
+    return _addressed(identity, event_id, content, notice.receivers)
+
+
+def pipeline_messages(
+    event_id: int, event: EventRow, run: str, receivers: Sequence[str]
+) -> list[Message]:
+    """One message for each receiver, of a change in the state of the pipeline."""
+    content = payload(event, run, Why.PIPELINE)
+    content["type"] = f"pipeline.{event.state}"
+    identity = f"{run}|{event.rule}|{event.at.isoformat()}|{event.state}"
+    return _addressed(identity, event_id, content, receivers)
+
+
+def _addressed(
+    identity: str, event_id: int, content: dict[str, Any], receivers: Sequence[str]
+) -> list[Message]:
     return [
         Message(uuid5(_NAMESPACE, f"{identity}|{receiver}"), event_id, receiver, content)
-        for receiver in rule.receivers
+        for receiver in receivers
     ]
 
 
-def payload(event: EventRow, run: str) -> dict[str, Any]:
-    """The event as plain data, times in ISO 8601."""
+def _because(message: Message, why: Why) -> Message:
+    content = {**message.payload, "notification": str(why)}
+    return Message(message.id, message.event_id, message.receiver, content)
+
+
+def _told_payload(telling: Telling, event: EventRow, run: str, why: Why) -> dict[str, Any]:
+    """The latest event of an alert, in the state in which the alert is told."""
+    state = _as_told(telling)
+    content = {**payload(event, run, why), "state": state, "type": f"alert.{state}"}
+    if why is Why.FLAPPING:
+        content["type"] = "alert.flapping"
+        content["summary"] = f"FLAPPING, held until it is steady: {content['summary']}"
+    elif why is Why.REPEAT:
+        content["summary"] = f"Still {state}: {content['summary']}"
+    return content
+
+
+def _summary(contents: Sequence[Mapping[str, Any]]) -> str:
+    lines = [str(content["summary"]) for content in contents[:_LISTED]]
+    more = len(contents) - len(lines)
+    rest = [f"and {more} more"] if more else []
+    return f"{len(contents)} alerts: " + "; ".join([*lines, *rest])
+
+
+def _gravest_first(telling: Telling) -> tuple[bool, int, str, str]:
+    return (telling.state is None, -telling.severity, telling.rule, telling.key)
+
+
+def _as_told(telling: Telling) -> str:
+    return telling.state or State.RESOLVED
+
+
+def payload(event: EventRow, run: str, why: Why = Why.FIRST_FIRING) -> dict[str, Any]:
+    """The event as plain data, times in ISO 8601; ``why`` it is told."""
     return {
         "type": f"alert.{event.state}",
         "run": run,
@@ -42,6 +122,7 @@ def payload(event: EventRow, run: str) -> dict[str, Any]:
         "severity": event.severity,
         "state": event.state,
         "reason": event.reason,
+        "notification": str(why),
         "value": event.value,
         "documents": event.documents,
         "at": event.at.isoformat(),
@@ -54,6 +135,11 @@ def payload(event: EventRow, run: str) -> dict[str, Any]:
 
 def line(event: EventRow) -> str:
     """The event in one line for people."""
+    if event.scope == health.SCOPE:
+        return (
+            f"{event.at:%Y-%m-%d %H:%M} UTC {event.state.upper()} pipeline: "
+            f"{event.detail or event.reason}, severity {event.severity} ({event.reason})"
+        )
     key = event.key or "all documents"
     value = "" if event.value is None else f", value {event.value:.2f}"
     return (

@@ -14,15 +14,30 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from alerts.policies import (
+    Flapping,
+    Grouping,
+    Inhibition,
+    PipelinePolicy,
+    Severity,
+    faults,
+    matcher_fault,
+)
+
 GRID = timedelta(minutes=1)
 """Rules are judged at whole multiples of this, counted from the UNIX epoch."""
 
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION_FIELDS = {"window", "every", "for", "timeout", "give_up_after"}
+_DURATION_FIELDS = {
+    "window", "every", "for", "keep_firing_for", "no_data_after", "timeout", "give_up_after",
+    "wait", "interval", "repeat", "span", "stalled_after", "lagging_after",
+}  # fmt: skip
+_TABLES = ("rules", "receivers", "grouping", "flapping", "pipeline")
+_EMPTY_WINDOWS = 4
+"""After so many windows without a document a key has no data, unless the rule says otherwise."""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
-Severity = Annotated[int, msgspec.Meta(ge=1, le=10)]
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")]
 
 
@@ -39,11 +54,24 @@ class Metric(StrEnum):
     DOCUMENTS = "documents"
 
 
+class NoData(StrEnum):
+    """What a rule makes of a key whose documents stop coming.
+
+    ``ALERT``: a state of its own, and told. ``KEEP``: what fires goes on. ``OK``: what fires ends
+    once its windows have been too thin for long enough.
+    """
+
+    ALERT = "alert"
+    KEEP = "keep"
+    OK = "ok"
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A threshold rule: fires for a key while the metric of its window is beyond the threshold.
 
     ``keys`` empty means every key of the scope. ``clear`` is where a firing alert ends
-    (hysteresis); by default it is the threshold itself.
+    (hysteresis); by default it is the threshold itself. ``keep_firing_for`` is how long it must
+    be clear before the alert ends.
     """
 
     name: Identifier
@@ -57,6 +85,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     window: timedelta = timedelta(hours=1)
     every: timedelta = timedelta(minutes=5)
     for_duration: timedelta = msgspec.field(name="for", default=timedelta(0))
+    keep_firing_for: timedelta = timedelta(0)
+    no_data: NoData | None = None
+    no_data_after: timedelta | None = None
     min_documents: Annotated[int, msgspec.Meta(ge=0)] = 10
     severity: Severity = 5
     receivers: tuple[str, ...] = ("console",)
@@ -65,6 +96,30 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def clear_threshold(self) -> float:
         """Where a firing alert ends."""
         return self.threshold if self.clear is None else self.clear
+
+    @property
+    def expects(self) -> bool:
+        """Whether the rule says by name for what documents should come."""
+        return bool(self.keys) or self.scope == "all"
+
+    @property
+    def on_silence(self) -> NoData:
+        """``no_data``; by default ``alert`` where documents are expected and fewness is no aim."""
+        if self.no_data is not None:
+            return self.no_data
+        return NoData.ALERT if self.expects and self.min_documents > 0 else NoData.OK
+
+    @property
+    def silence(self) -> timedelta:
+        """How long nothing may come for a key until it has no data."""
+        return self.no_data_after or self.window * _EMPTY_WINDOWS
+
+    @property
+    def reach(self) -> timedelta:
+        """How far back of a grid point its judgement looks."""
+        if self.on_silence is not NoData.ALERT:
+            return self.window
+        return self.silence + self.window + self.every + GRID
 
 
 class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +137,21 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     rules: tuple[Rule, ...] = ()
     receivers: tuple[Receiver, ...] = (Receiver(name="console", type="console"),)
+    grouping: Grouping = Grouping()
+    flapping: Flapping = Flapping()
+    inhibit: tuple[Inhibition, ...] = ()
+    pipeline: PipelinePolicy = PipelinePolicy()
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that name."""
+        return next((r for r in self.rules if r.name == name), None)
+
+    @property
+    def pipeline_receivers(self) -> tuple[str, ...]:
+        """Who is told that the pipeline is stalled or lags."""
+        if self.pipeline.receivers is not None:
+            return self.pipeline.receivers
+        return tuple(r.name for r in self.receivers if r.name == "console")
 
     def receiver(self, name: str) -> Receiver | None:
         """The receiver of that name."""
@@ -108,6 +178,7 @@ def parse_rules(content: bytes, where: str, environment: Mapping[str, str]) -> R
     receivers = tuple(_expand(receiver, where, environment) for receiver in rules.receivers)
     rules = msgspec.structs.replace(rules, receivers=receivers)
     _check_names(rules, where)
+    _check_policies(rules, where)
     for rule in rules.rules:
         _check(rule, rules, f"{where}: rule {rule.name!r}")
     return rules
@@ -125,9 +196,9 @@ def duration(text: str) -> timedelta:
 
 def _read_durations(plain: dict[str, Any]) -> None:
     """Replace the duration texts of rules and receivers, in place."""
-    for table in ("rules", "receivers"):
+    for table in _TABLES:
         entries = plain.get(table, [])
-        for entry in entries if isinstance(entries, list) else []:
+        for entry in entries if isinstance(entries, list) else [entries]:
             for name in _DURATION_FIELDS & (entry.keys() if isinstance(entry, dict) else set()):
                 try:
                     entry[name] = duration(entry[name])
@@ -160,12 +231,29 @@ def _check_names(rules: RuleSet, where: str) -> None:
             raise RulesError(f"{where}: two {kind}s are called {twice[0]!r}")
 
 
+def _check_policies(rules: RuleSet, where: str) -> None:
+    found = faults(rules.grouping, rules.flapping, rules.pipeline)
+    found += [fault for fault in map(matcher_fault, rules.inhibit) if fault]
+    known = {receiver.name for receiver in rules.receivers}
+    found += [
+        f"pipeline: there is no receiver called {name!r}"
+        for name in rules.pipeline_receivers
+        if name not in known
+    ]
+    if found:
+        raise RulesError(f"{where}: {found[0]}")
+
+
 def _check(rule: Rule, rules: RuleSet, where: str) -> None:
     for name, value in (("window", rule.window), ("every", rule.every)):
         if value <= timedelta(0) or value % GRID:
             raise RulesError(f"{where}: `{name}` must be a whole number of minutes, at least one")
     if rule.for_duration < timedelta(0):
         raise RulesError(f"{where}: `for` cannot be negative")
+    if rule.keep_firing_for < timedelta(0):
+        raise RulesError(f"{where}: `keep_firing_for` cannot be negative")
+    if rule.no_data_after is not None and rule.no_data_after < GRID:
+        raise RulesError(f"{where}: `no_data_after` must be a minute at least")
     if not rule.kinds:
         raise RulesError(f"{where}: `kinds` is empty; leave it out for news and comments")
     if rule.min_documents == 0 and not rule.keys and rule.scope != "all":

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 
 from store.buckets import Bucket, Sums
+from store.minutes import Minutes
 
 MINUTE = timedelta(minutes=1)
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -21,10 +22,23 @@ class Series:
         self._starts = [start for start, _ in minutes]
         self._running = [Sums(), *accumulate(sums for _, sums in minutes)]
 
+    @classmethod
+    def of_minutes(cls, minutes: Minutes) -> "Series":
+        """The same of columns."""
+        starts = (EPOCH + int(minute) * MINUTE for minute in minutes.start)
+        columns = (minutes.documents, minutes.negative, minutes.neutral, minutes.positive)
+        rows = zip(*(c.tolist() for c in (*columns, minutes.score_sum)), strict=True)
+        return cls([(start, Sums(*row)) for start, row in zip(starts, rows, strict=True)])
+
     def window(self, start: datetime, end: datetime) -> Sums:
         """The sum over the minutes that begin in [start, end)."""
         first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
         return self._running[last] - self._running[first]
+
+    def last_minute(self, before: datetime) -> datetime | None:
+        """The last minute with documents that begins before ``before``."""
+        index = bisect_left(self._starts, before)
+        return self._starts[index - 1] if index else None
 
     def next_minute(self, moment: datetime) -> datetime | None:
         """The first minute with documents that begins at ``moment`` or later."""

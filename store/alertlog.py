@@ -3,11 +3,12 @@
 States, reasons and rules are plain text here; their meaning is in ``alerts``.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from store.schema import alert_events, alert_states, checkpoints, runs
@@ -42,6 +43,10 @@ class EventRow:
     documents: int
     window_start: datetime
     window_end: datetime
+    detail: str | None = None
+
+
+_EVENT_COLUMNS = [field.name for field in fields(EventRow)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,22 @@ def read_progress(connection: Connection, run_id: int) -> list[tuple[datetime | 
 
 def read_states(connection: Connection, run_id: int) -> list[StateRow]:
     """Every state of the run that is not inactive."""
+    rows = connection.execute(_select_states(run_id))
+    return [StateRow(*row) for row in rows]
+
+
+def read_state(connection: Connection, run_id: int, rule: str, key: str) -> StateRow | None:
+    """The state of one rule for one key; None: inactive."""
+    table = alert_states.c
+    statement = _select_states(run_id).where(table.rule == rule, table.key == key)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else StateRow(*row)
+
+
+def _select_states(run_id: int) -> Select[Any]:
     table = alert_states.c
     columns = (table.rule, table.key, table.state, table.since, table.fired_at, table.thin_since)
-    rows = connection.execute(select(*columns).where(table.run_id == run_id))
-    return [StateRow(*row) for row in rows]
+    return select(*columns).where(table.run_id == run_id)
 
 
 def write_states(
@@ -118,11 +135,45 @@ def write_states(
 
 def append_events(connection: Connection, run_id: int, events: Sequence[EventRow]) -> list[int]:
     """Write the events in order; their ids."""
-    statement = insert(alert_events).returning(alert_events.c.id)
-    return [
-        connection.execute(statement, {"run_id": run_id, **asdict(event)}).scalar_one()
-        for event in events
-    ]
+    if not events:
+        return []
+    # In order, so that ids follow the order of the events; batched by SQLAlchemy.
+    statement = insert(alert_events).returning(alert_events.c.id, sort_by_parameter_order=True)
+    rows = [{"run_id": run_id, **asdict(event)} for event in events]
+    return list(connection.scalars(statement, rows))
+
+
+def read_events(connection: Connection, ids: Collection[int]) -> dict[int, EventRow]:
+    """The events of these ids."""
+    if not ids:
+        return {}
+    table = alert_events.c
+    columns = [table[name] for name in _EVENT_COLUMNS]
+    rows = connection.execute(select(table.id, *columns).where(table.id.in_(list(ids))))
+    return {row.id: EventRow(*row[1:]) for row in rows}
+
+
+def read_history(
+    connection: Connection, run_id: int, rule: str, key: str, limit: int = 1000
+) -> list[EventRow]:
+    """What became of one alert, the latest first."""
+    table = alert_events.c
+    statement = (
+        select(*(table[name] for name in _EVENT_COLUMNS))
+        .where(table.run_id == run_id, table.rule == rule, table.key == key)
+        .order_by(table.at.desc(), table.id.desc())
+        .limit(limit)
+    )
+    return [EventRow(*row) for row in connection.execute(statement)]
+
+
+def known_alerts(connection: Connection, run_id: int) -> list[tuple[str, str]]:
+    """Every (rule, key) of which the run has an event."""
+    table = alert_events.c
+    rows = connection.execute(
+        select(table.rule, table.key).where(table.run_id == run_id).distinct()
+    )
+    return sorted((rule, key) for rule, key in rows)
 
 
 def read_alerts(connection: Connection, run_name: str | None = None) -> list[Alert]:
@@ -149,7 +200,8 @@ def read_alerts(connection: Connection, run_name: str | None = None) -> list[Ale
             end,
         )
         .join(runs, runs.c.id == fired.c.run_id)
-        .where(fired.c.state == "firing")
+        # A firing that goes on after a recovery or a silence is no other firing.
+        .where(fired.c.state == "firing", fired.c.at == fired.c.fired_at)
         .order_by(fired.c.at.desc(), fired.c.rule, fired.c.key)
     )
     if run_name is not None:

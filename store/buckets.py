@@ -3,11 +3,11 @@
 Knows no rule and no threshold.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from store.schema import time_buckets
 
@@ -104,6 +104,63 @@ def list_keys(connection: Connection, run_id: int, scope: str) -> list[str]:
         .distinct()
     )
     return sorted(connection.scalars(statement))
+
+
+def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
+    connection: Connection,
+    run_id: int,
+    scope: str,
+    end: datetime,
+    every_key_from: datetime | None,
+    named_from: datetime | None,
+    named: Collection[str],
+) -> Iterator[Bucket]:
+    """The minute buckets of a scope before ``end``, by key and time, in one query.
+
+    Those of every key from one moment on, and those of the ``named`` keys from another; a moment
+    that is None leaves its part out.
+    """
+    table = time_buckets.c
+    parts = []
+    if every_key_from is not None:
+        parts.append(table.start >= every_key_from)
+    if named_from is not None and named:
+        parts.append(and_(table.start >= named_from, table.key.in_(sorted(named))))
+    if not parts:
+        return
+    earliest = min(moment for moment in (every_key_from, named_from) if moment is not None)
+    statement = (
+        select(
+            table.key,
+            table.start,
+            table.kind,
+            table.documents,
+            table.negative,
+            table.neutral,
+            table.positive,
+            table.score_sum,
+        )
+        .where(table.run_id == run_id, table.width == "minute", table.scope == scope)
+        .where(table.start >= earliest, table.start < end, or_(*parts))
+        .order_by(table.key, table.start, table.kind)
+    )
+    for key, start, kind, *sums in connection.execute(statement):
+        yield Bucket(key, start, kind, Sums(*sums))
+
+
+def count_documents(connection: Connection, run_id: int, start: datetime, end: datetime) -> int:
+    """How many documents of the run lie in the minutes that begin in [start, end)."""
+    table = time_buckets.c
+    total = connection.scalar(
+        select(func.coalesce(func.sum(table.documents), 0)).where(
+            table.run_id == run_id,
+            table.width == "minute",
+            table.scope == "all",
+            table.start >= start,
+            table.start < end,
+        )
+    )
+    return int(total or 0)
 
 
 def span(connection: Connection, run_id: int) -> tuple[datetime, datetime] | None:

@@ -2,7 +2,7 @@
 
 Two runs of the same feed with the same weights and rules have the same digest, whatever the
 batch sizes, restarts or number of workers. What differs between them by nature (run names,
-positions, wall-clock times) is left out.
+positions, wall-clock times, states of the pipeline) is left out, and so is what operators do.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ order by width, scope, key collate "C", kind, start
 
 _EVENTS = """
 select rule, key, scope, at, previous, state, reason, severity, fired_at, value, documents
-from alert_events where run_id = :run_id
+from alert_events where run_id = :run_id and scope <> 'pipeline'
 order by at, rule collate "C", key collate "C", state
 """
 

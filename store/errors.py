@@ -35,3 +35,7 @@ class CorrectionError(StoreError):
 
 class PruneConflictError(StoreError):
     """Another prune is at work on the run; wait until it is done."""
+
+
+class AlertActionError(StoreError):
+    """An action on an alert or a silence cannot be taken; the message says what to do instead."""

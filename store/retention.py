@@ -112,7 +112,9 @@ def read_cutoff(
     evaluated = connection.scalar(select(runs.c.evaluated_until).where(runs.c.id == run_id))
     table = alert_states.c
     began = func.min(func.least(table.since, table.fired_at, table.thin_since))
-    opened = connection.scalar(select(began).where(table.run_id == run_id))
+    # What merely has no data, or could not be judged, needs no documents; it may stay so for ever.
+    open_states = table.state.in_(("pending", "firing", "recovering"))
+    opened = connection.scalar(select(began).where(table.run_id == run_id, open_states))
     needed = {
         HeldBy.NEWEST_CHECKPOINT: newest,
         HeldBy.ALERTER: evaluated,

@@ -62,6 +62,10 @@ def _of_document() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(names, columns, ondelete="CASCADE")
 
 
+def _event() -> Column[int]:
+    return Column("event_id", BigInteger, ForeignKey("alert_events.id", ondelete="CASCADE"))
+
+
 def _probabilities(name: str) -> Column[Sequence[int]]:
     return Column(name, ARRAY(SmallInteger), nullable=False)
 
@@ -208,8 +212,88 @@ alert_events = Table(
     _moment("window_start"),
     _moment("window_end"),
     _moment("recorded_at", now=True),
+    Column("detail", Text),
     Index("events_by_alert", "run_id", "rule", "key", "at", "state", unique=True),
     Index("events_by_time", "run_id", "at"),
+)
+
+alert_tellings = Table(
+    "alert_tellings",
+    metadata,
+    _run(),
+    _text("rule", primary_key=True),
+    _text("key", primary_key=True),
+    _text("scope"),
+    Column("severity", SmallInteger, nullable=False),
+    Column("state", Text),
+    Column("began_at", _MOMENT),
+    _event(),
+    Column("told_state", Text),
+    Column("told_began_at", _MOMENT),
+    Column("told_at", _MOMENT),
+    Column("quiet", Boolean, nullable=False),
+    Column("held", Text),
+    Column("flapping", Boolean, nullable=False),
+    Column("changes", ARRAY(_MOMENT), nullable=False),
+)
+
+alert_groups = Table(
+    "alert_groups",
+    metadata,
+    _run(),
+    _text("name", primary_key=True),
+    Column("waiting_since", _MOMENT),
+    Column("told_at", _MOMENT),
+    Column("repeat_at", _MOMENT),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _run(primary_key=False),
+    _text("rule"),
+    _text("key"),
+    _moment("at"),
+    Column("state", Text),
+    Column("told", Boolean, nullable=False),
+    _text("reason"),
+    Column("detail", Text),
+    Column("group_name", Text),
+    Column("receivers", ARRAY(Text), nullable=False),
+    _event(),
+    _moment("recorded_at", now=True),
+    Index("notifications_by_alert", "run_id", "rule", "key", "id"),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _run(primary_key=False),
+    Column("matchers", JSONB, nullable=False),
+    _moment("starts_at"),
+    _moment("ends_at"),
+    _text("author"),
+    _text("comment"),
+    _moment("created_at", now=True),
+    Index("silences_by_end", "run_id", "ends_at"),
+)
+
+alert_actions = Table(
+    "alert_actions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _run(primary_key=False),
+    _text("action"),
+    Column("rule", Text),
+    Column("key", Text),
+    Column("began_at", _MOMENT),
+    Column("silence_id", BigInteger, ForeignKey("silences.id", ondelete="CASCADE")),
+    _text("author"),
+    Column("comment", Text),
+    _moment("at", now=True),
+    Index("actions_by_alert", "run_id", "rule", "key", "id"),
 )
 
 outbox = Table(

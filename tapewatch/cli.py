@@ -5,12 +5,15 @@ import sys
 import typer
 from pydantic import ValidationError
 
+from alerts.backtest.comparison import KnownEventsError
 from alerts.rules import RulesError
 from classifier.errors import ClassifierError
 from ingest.files import FeedError
 from store.errors import StoreError
 from tapewatch.archives import ArchiveError
 from tapewatch.commands import (
+    alerting,
+    backtesting,
     classifying,
     drift,
     evaluating,
@@ -24,13 +27,14 @@ from tapewatch.commands import (
     serving,
     training,
 )
+from tapewatch.commands.backtesting import PlotError
 from tapewatch.logs import configure_logs
 from tapewatch.metrics import MetricsPortError
 from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
 
 _MENDABLE = (
-    StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError, MetricsPortError
+    StoreError, RulesError, KnownEventsError, PlotError, FeedError, ClassifierError, ScorerError, ArchiveError, MetricsPortError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -50,12 +54,12 @@ def _configure() -> None:
 for _command in (
     replaying.demo,
     replaying.replay,
+    backtesting.backtest,
     live.worker,
     live.alerter,
     live.publish,
     replaying.dashboard,
     classifying.classify,
-    inspecting.alerts,
     inspecting.status,
     inspecting.digest,
     inspecting.dead_letters,
@@ -75,6 +79,7 @@ for _command in (
     pruning.prune,
 ):
     app.command()(_command)
+app.add_typer(alerting.app, name="alerts")
 
 
 def main() -> None:

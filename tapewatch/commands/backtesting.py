@@ -31,11 +31,10 @@ from tapewatch.settings import Settings
 from tapewatch.wiring import existing_run, read_rules
 
 MINUTE = timedelta(minutes=1)
-_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
-Minutes = Annotated[
-    int, typer.Option(min=0, help="Minutes that a firing may come before a known event.")
-]
+
+class PlotError(RuntimeError):
+    """A picture cannot be drawn; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,13 @@ def backtest(  # noqa: PLR0913 - the options of the command
     ] = None,
     known: Annotated[
         Path | None,
-        typer.Option("--known", help="CSV of known events: start, and end, key, name if there are."),
+        typer.Option("--known", help="CSV of known events: start; maybe end, key, name."),
     ] = None,
-    early: Minutes = 0,
+    early: Annotated[
+        int, typer.Option(min=0, help="Minutes before a known event in which a firing is its.")
+    ] = 0,
     late: Annotated[
-        int, typer.Option(min=0, help="Minutes that a firing may come after a known event's end.")
+        int, typer.Option(min=0, help="Minutes after a known event in which a firing is its.")
     ] = 60,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw the firings into this PNG.")
@@ -84,11 +85,10 @@ def backtest(  # noqa: PLR0913 - the options of the command
     comparison = compare(new.firings, old.firings, new.span.until) if old else None
     judgement = None
     if events is not None:
-        judgement = judge_firings(new.firings, _within(events, new.span), early * MINUTE, late * MINUTE)
+        of_span = _within(events, new.span)
+        judgement = judge_firings(new.firings, of_span, early * MINUTE, late * MINUTE)
     if plot is not None:
-        from tapewatch.backtest_plot import plot_firings  # noqa: PLC0415 - matplotlib takes a second
-
-        plot_firings(plot, new.firings, new.span, old.firings if old else None, events or ())
+        _plot(plot, new, old, events or ())
     if as_json:
         console.print_json(_report(run, new, comparison, judgement, seconds))
     else:
@@ -107,6 +107,19 @@ def _judged(database: Database, run: Run, rules: RuleSet, name: str) -> Result |
 
         events = judge_history(connection, run.id, rules, span, on_progress)
     return Result(events, firings(events), span)
+
+
+def _plot(path: Path, new: Result, old: Result | None, known: Sequence[KnownEvent]) -> None:
+    try:
+        from alerts.backtest.plot import plot_firings  # noqa: PLC0415 - not all have matplotlib
+    except ImportError as error:
+        raise PlotError(
+            f"no picture without matplotlib: pip install matplotlib ({error})"
+        ) from error
+    try:
+        plot_firings(path, new.firings, new.span, old.firings if old else None, known)
+    except OSError as error:
+        raise PlotError(f"cannot write the picture {path}: {error.strerror}") from error
 
 
 def _within(events: Sequence[KnownEvent], span: Span) -> list[KnownEvent]:
@@ -162,9 +175,8 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "recall": judgement.recall,
         "median_delay_minutes": None if delay is None else round(delay / MINUTE, 2),
         "missed": [
-            {"start": finding.event.start.isoformat(), "key": finding.event.key, "name": finding.event.name}
-            for finding in judgement.found
-            if finding.firing is None
+            {"start": event.start.isoformat(), "key": event.key, "name": event.name}
+            for event in (finding.event for finding in judgement.found if finding.firing is None)
         ],
     }
 

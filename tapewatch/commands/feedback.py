@@ -3,7 +3,6 @@
 Labels are those of the model that scored the document; nothing is trained here.
 """
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +21,7 @@ from store.corrections import (
 )
 from store.runs import LIVE, find_run
 from tapewatch import console
-from tapewatch.commands.options import Json, RunName
+from tapewatch.commands.options import Json, RunName, user_name
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
 
@@ -47,7 +46,7 @@ def correct(  # noqa: PLR0913 - the options of the command
     """Say what a document is about or how it feels; a label not given stays as last corrected."""
     if withdraw == bool(topic or sentiment):
         raise typer.BadParameter("give --topic, --sentiment or both, or --withdraw alone")
-    name = author or _user()
+    name = author or user_name("--author")
     with open_database(Settings()) as database, database.transaction() as connection:
         run_id = find_run(connection, run).id
         if withdraw:
@@ -120,10 +119,3 @@ def _show(found: list[LabelledDocument]) -> None:
         for row in found
     ]
     console.print_table("Corrections", columns, rows)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:  # KeyError before Python 3.13
-        raise typer.BadParameter("this machine does not say who you are; add --author") from error

@@ -1,4 +1,4 @@
-"""``status``, ``alerts``, ``dead-letters``, ``digest`` and ``migrate``: what the store holds."""
+"""``status``, ``dead-letters``, ``digest`` and ``migrate``: what the store holds."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from store import runs
-from store.alertlog import read_alerts
 from store.buckets import counted_documents, span
 from store.deadletters import count_by_reason, list_dead_letters
 from store.digest import digest as digest_of
@@ -17,7 +16,6 @@ from tapewatch import console
 from tapewatch.commands.options import Json, RunName
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
-from tapewatch.wiring import as_json as alert_as_json
 
 
 def status(as_json: Json = False) -> None:
@@ -53,24 +51,6 @@ def status(as_json: Json = False) -> None:
 
 def _readable(value: object) -> object:
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
-
-
-def alerts(
-    run: Annotated[str | None, typer.Option("--run", help="One run; by default all.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the alerts that fired, the newest first."""
-    with open_database(Settings()) as database, database.transaction() as connection:
-        if run is not None:
-            find_run(connection, run)
-        fired = [alert_as_json(alert) for alert in read_alerts(connection, run)]
-    if as_json:
-        for alert in fired:
-            console.print_json(alert)
-    elif fired:
-        console.print_alerts(fired)
-    else:
-        console.output.print("No alert has fired.")
 
 
 def dead_letters(

@@ -1,5 +1,6 @@
 """Options that several commands share, so that they read and behave the same everywhere."""
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,3 +12,11 @@ RulesFile = Annotated[
     Path | None, typer.Option("--rules", help="Rules file instead of TAPEWATCH_RULES.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def user_name(option: str) -> str:
+    """Who works at this machine; where it does not say, ``option`` must."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:  # KeyError before Python 3.13
+        raise typer.BadParameter(f"this machine does not say who you are; add {option}") from error

@@ -48,7 +48,7 @@ def prune(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Delete a run's documents and minute buckets of an age; what was corrected stays."""
     settings = Settings()
-    reach = max((rule.window for rule in read_rules(settings, rules).rules), default=timedelta(0))
+    reach = max((rule.reach for rule in read_rules(settings, rules).rules), default=timedelta(0))
     begun = time.monotonic()
     with open_database(settings, "tapewatch-prune") as database, console.progress_bar() as progress:
         found = existing_run(database, run)

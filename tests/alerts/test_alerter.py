@@ -3,11 +3,13 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import func, select, update
 
 import alerts.alerter
 from alerts.alerter import Alerter, partition_time
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.policies import Grouping
+from alerts.rules import Metric, NoData, Rule, RuleSet
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
@@ -32,7 +34,8 @@ RULE = Rule(
     every=MINUTE,
     min_documents=2,
 )
-RULES = RuleSet(rules=(RULE,))
+AT_ONCE = Grouping(interval=timedelta(0))
+RULES = RuleSet(rules=(RULE,), grouping=AT_ONCE)
 SCARE = "====-----=====----===="
 """A minute a letter: `-` a negative document, `=` a neutral one."""
 
@@ -234,15 +237,25 @@ def test_a_partition_has_reached_its_newest_document_and_goes_on_when_idle(
     assert partition_time(newest, now - silent * MINUTE, now, allowed) == expected
 
 
-def test_when_every_partition_is_idle_what_fires_still_ends(database, run):
+@pytest.mark.parametrize(
+    ("fields", "last"),
+    [
+        ({"no_data": NoData.OK}, (32, "resolved", "too_few_documents")),
+        ({"no_data_after": 8 * MINUTE}, (35, "no_data", "no_documents")),
+        ({"no_data_after": 9 * MINUTE}, (24, "firing", "beyond_threshold")),
+        ({"no_data": NoData.KEEP}, (24, "firing", "beyond_threshold")),
+    ],
+)
+def test_when_every_partition_is_idle_what_fires_ends_or_has_no_data(database, run, fields, last):
     now = at(1000)
     commit(database, run, SCARE + "-----")
     last_moved(database, 0, now - 10 * MINUTE)
+    rules = RuleSet(rules=(replace(RULE, **fields),))
 
-    Alerter(database, run, RULES, idle=5 * MINUTE).advance(now)
+    Alerter(database, run, rules, idle=5 * MINUTE).advance(now)
 
     assert cursor(database, run) == at(35)
-    assert events(database, run)[-1] == (32, "resolved", "too_few_documents")
+    assert events(database, run)[-1] == last
 
 
 def test_a_replay_never_goes_by_the_clock(database, run):
@@ -384,7 +397,7 @@ def test_pending_is_recorded_and_not_told(database, run):
     patient = RuleSet(rules=(Rule(
         name="patient", metric=Metric.NEGATIVE_SHARE, threshold=0.6, scope="all",
         window=3 * MINUTE, every=MINUTE, min_documents=2, for_duration=3 * MINUTE,
-    ),))  # fmt: skip
+    ),), grouping=AT_ONCE)  # fmt: skip
 
     Alerter(database, run, patient, notify=True).advance(NOON)
 

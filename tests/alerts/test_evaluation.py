@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alerts.evaluation
+from alerts.coverage import coverage
 from alerts.decisions import Reason, Standing, State, decide
 from alerts.evaluation import evaluate, removed
-from alerts.rules import Metric, Rule
+from alerts.rules import Metric, NoData, Rule
 from alerts.windows import Series
 from store.buckets import Sums
 
@@ -26,7 +28,7 @@ def drawn(timeline):
     return Series([(at(i), MOOD[c]) for i, c in enumerate(timeline) if c != "."])
 
 
-def rule(window=3, every=1, for_=0, **fields):
+def rule(window=3, every=1, for_=0, keep=0, silence=None, no_data=None, **fields):
     fields = {
         "metric": Metric.NEGATIVE_SHARE,
         "threshold": 0.6,
@@ -39,6 +41,9 @@ def rule(window=3, every=1, for_=0, **fields):
         window=window * MINUTE,
         every=every * MINUTE,
         for_duration=for_ * MINUTE,
+        keep_firing_for=keep * MINUTE,
+        no_data=no_data and NoData(no_data),
+        no_data_after=silence and silence * MINUTE,
         **fields,
     )
 
@@ -192,11 +197,90 @@ def at_every_grid_point(rule, series, standing, after, until):
     while (now := now + MINUTE) <= until:
         if (now - NOON) % rule.every:
             continue
-        decision = decide(rule, series.window(now - rule.window, now), standing, now)
+        window, known = series.window(now - rule.window, now), coverage(rule, series, standing, now)
+        decision = decide(rule, window, standing, now, known)
         if decision.state is not (standing.state if standing else State.INACTIVE):
             told.append((now, decision.state, decision.reason))
         standing = decision.standing
     return told, standing
+
+
+@pytest.mark.parametrize(
+    ("judged", "timeline", "expected"),
+    [
+        (rule(keep=2), "---======", [
+            (2, "firing", "beyond_threshold"), (5, "recovering", "kept_firing"),
+            (7, "resolved", "cleared")]),
+        (rule(keep=2, window=1, min_documents=1), "-=-==..", [
+            (1, "firing", "beyond_threshold"), (2, "recovering", "kept_firing"),
+            (3, "firing", "not_clear_yet"), (4, "recovering", "kept_firing"),
+            (7, "resolved", "too_few_documents")]),
+        (rule(no_data="alert", silence=4), "=.......", []),
+        (rule(no_data="alert", silence=4, keys=("k",)), "=.....", [
+            (5, "no_data", "no_documents")]),
+        (rule(no_data="alert", silence=4, keys=("k",)), "=....", [
+            (5, "no_data", "no_documents")]),
+        (rule(no_data="alert", silence=4, keys=("k",)), "=...=", []),
+        (rule(no_data="alert", silence=4), "===....==", [
+            (7, "no_data", "no_documents"), (8, "resolved", "documents_are_back")]),
+        (rule(no_data="alert", silence=4, min_documents=4), "===.....", []),
+        (rule(no_data="alert", silence=4), "===.....#", [
+            (7, "no_data", "no_documents"), (9, "firing", "beyond_threshold")]),
+        (rule(no_data="alert", silence=4, for_=1), "===.....##", [
+            (7, "no_data", "no_documents"), (9, "pending", "beyond_threshold"),
+            (10, "firing", "held_for_duration")]),
+        (rule(no_data="alert", silence=4), "---.....#", [
+            (2, "firing", "beyond_threshold"), (7, "no_data", "no_documents"),
+            (9, "firing", "not_clear_yet")]),
+        (rule(no_data="alert", silence=4), "---.....==", [
+            (2, "firing", "beyond_threshold"), (7, "no_data", "no_documents"),
+            (9, "firing", "too_few_documents"), (10, "resolved", "cleared")]),
+        (rule(no_data="keep"), "---" + 30 * ".", [(2, "firing", "beyond_threshold")]),
+        (rule(no_data="ok"), "---.......", [
+            (2, "firing", "beyond_threshold"), (8, "resolved", "too_few_documents")]),
+        (rule(keys=("k",)), "===" + 12 * ".", [(15, "no_data", "no_documents")]),
+        (rule(keys=("k",)), "===" + 11 * ".", []),
+        (rule(keys=("k",), min_documents=0), "===" + 30 * ".", []),
+    ],
+)  # fmt: skip
+def test_recovery_and_silence_are_states(judged, timeline, expected):
+    assert story(judged, timeline)[0] == expected
+
+
+def test_a_key_that_cannot_be_judged_is_in_error_and_harms_no_other(monkeypatch):
+    judged = rule(for_=1)
+
+    def brittle(rule, window, standing, now, known):
+        if window.documents == 6 and now < at(6):
+            raise ZeroDivisionError("no such share")
+        return decide(rule, window, standing, now, known)
+
+    monkeypatch.setattr(alerts.evaluation, "decide", brittle)
+    outcome = evaluate(judged, {"bad": drawn("=#====="), "k": drawn("---")}, {}, at(0), at(7))
+
+    told = {key: [(e.at, e.state) for e in outcome.events if e.key == key] for key in ("bad", "k")}
+    assert told == {
+        "bad": [(at(2), "error"), (at(3), "pending"), (at(4), "firing"), (at(5), "resolved")],
+        "k": [(at(2), "pending"), (at(3), "firing")],
+    }
+    assert outcome.events[0].detail == "ZeroDivisionError: no such share"
+
+
+@pytest.mark.parametrize(
+    ("before", "timeline", "expected"),
+    [
+        (Standing(State.ERROR, at(0), at(-9)), "--", [(1, "firing", "too_few_documents")]),
+        (Standing(State.ERROR, at(0), at(-9)), "##", [(1, "firing", "not_clear_yet")]),
+        (Standing(State.ERROR, at(0), at(-9)), "==", [
+            (1, "firing", "too_few_documents"), (2, "resolved", "cleared")]),
+        (Standing(State.ERROR, at(0)), "--", [
+            (1, "resolved", "judged_again"), (2, "firing", "beyond_threshold")]),
+    ],
+)  # fmt: skip
+def test_what_fired_before_an_error_goes_on_after_it(before, timeline, expected):
+    found = story(rule(window=2), timeline, before={("r", "k"): before})[0]
+
+    assert found == expected
 
 
 timelines = st.lists(
@@ -212,6 +296,9 @@ rules = st.builds(
     clear=st.sampled_from([None, 0.3]),
     min_documents=st.integers(0, 3),
     keys=st.just(("k",)),
+    keep=st.sampled_from([0, 1, 6]),
+    no_data=st.sampled_from([None, *NoData]),
+    silence=st.sampled_from([None, 1, 7, 20]),
 )
 
 

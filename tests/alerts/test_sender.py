@@ -166,6 +166,7 @@ def test_the_payload_says_what_happened_as_json(database, run, hook):
         "severity": 7,
         "state": "firing",
         "reason": "beyond_threshold",
+        "notification": "first_firing",
         "value": 0.75,
         "documents": 8,
         "at": "2026-03-10T12:00:00+00:00",

@@ -10,15 +10,19 @@ from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Document, Reason
 from store import alertlog, outbox, runs
+from store.alert_actions import ActionRow, add_action
 from store.alertlog import EventRow, StateRow
 from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.database import Database
 from store.drift import DriftReport, save_report
 from store.errors import RunConflictError, StoreError, UnknownRunError
+from store.notifications import NotificationRow, append_notifications
 from store.preparing import prepare_batch
 from store.rescoring import StoredText, replace_scores
 from store.schema import metadata
+from store.silences import add_silence
+from store.tellings import GroupRow, Telling, write_groups, write_tellings
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -51,6 +55,13 @@ def fill(connection, run):
     outbox.post(connection, [message])
     (claimed,) = outbox.claim(connection, datetime.now(UTC))
     outbox.record_attempt(connection, claimed, outbox.DELIVERED, "done", NOON)
+    write_tellings(connection, run.id, [Telling("r", "k", "topic", 5, event_id=event_id)], [])
+    write_groups(connection, run.id, [GroupRow("g", NOON)], [])
+    row = NotificationRow("r", "k", NOON, "firing", told=True, reason="x", event_id=event_id)
+    append_notifications(connection, run.id, [row])
+    end = NOON.replace(hour=14)
+    silence = add_silence(connection, run.id, {"key": "k"}, NOON, end, "ann", "why")
+    add_action(connection, run.id, ActionRow("silence", "ann", silence_id=silence))
     add_correction(connection, Correction(run.id, "1", "Macro", None, "ann"))
     register_model(connection, "n", Labels(("Macro",)))
     other = msgspec.structs.replace(prediction, model="n")
