@@ -34,7 +34,8 @@ from tapewatch.remote.errors import ScorerError
 from tapewatch.settings import Settings
 
 _MENDABLE = (
-    StoreError, RulesError, KnownEventsError, PlotError, FeedError, ClassifierError, ScorerError, ArchiveError, MetricsPortError,
+    StoreError, RulesError, KnownEventsError, PlotError, FeedError, ClassifierError, ScorerError,
+    ArchiveError, MetricsPortError,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -79,7 +79,7 @@ def _draw(
         axes.broken_barh([_bar(firing, span)], (lane + 0.04, height), **outline)
 
 
-def _bar(firing: Firing, span: Span) -> Any:
+def _bar(firing: Firing, span: Span) -> Any:  # noqa: ANN401 - matplotlib's types know no dates
     return firing.fired_at, max(firing.lasted(span.until), _least(span))
 
 
