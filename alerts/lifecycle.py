@@ -113,7 +113,7 @@ def advance(terms: Terms, finding: Finding, before: Standing | None, now: dateti
     """The next standing of a rule for a key, at the grid point ``now``."""
     if finding.condition is Condition.SILENT:
         return _silent(before, finding, now)
-    decision = _judged(terms, finding, _underlying(before), now)
+    decision = _judged(terms, finding, _underlying(before, now), now)
     if before is None or decision.state is not State.INACTIVE:
         return decision
     if before.state is State.NO_DATA:
@@ -137,13 +137,13 @@ def _silent(before: Standing | None, finding: Finding, now: datetime) -> Decisio
     return Decision(standing, State.NO_DATA, Reason.NO_DOCUMENTS, finding.value)
 
 
-def _underlying(before: Standing | None) -> Standing | None:
+def _underlying(before: Standing | None, now: datetime) -> Standing | None:
     """What stood before data went missing or judging failed: a firing, or nothing."""
     if before is None or before.state not in {State.NO_DATA, State.ERROR}:
         return before
     if before.fired_at is None:
         return None
-    return Standing(State.FIRING, before.since, before.fired_at)
+    return Standing(State.FIRING, now, before.fired_at)
 
 
 def _judged(terms: Terms, finding: Finding, before: Standing | None, now: datetime) -> Decision:

@@ -54,10 +54,8 @@ def happened(**timelines):
         before, fired_at = State.INACTIVE, None
         for minute, letter in enumerate(timeline):
             state = LETTERS[letter]
-            if state is State.INACTIVE and before in ACTIVE:
-                shown = State.RESOLVED
-            else:
-                shown = state
+            ends = state is State.INACTIVE and before in ACTIVE
+            shown = State.RESOLVED if ends else state
             if state is State.FIRING and fired_at is None:
                 fired_at = at(minute)
             if state is not before:
@@ -96,8 +94,8 @@ def story(notices, *, told=True):
     ]
 
 
-def walk(rules, events, until, orders=Orders(), book=None):
-    return tell(rules, Book() if book is None else book, events, orders, at(-1), at(until))
+def walk(rules, events, until, orders=None):
+    return tell(rules, Book(), events, orders or Orders(), at(-1), at(until))
 
 
 F, N, E = "firing", "no_data", "error"
@@ -167,8 +165,10 @@ def test_a_drawn_timeline_is_told(fields, timelines, expected):
             (0, "first_firing", {"k": F}), (4, "resolved", {"k": None})],
          [(1, "silenced", {"k": F})]),
         (Orders([silence(2, 4)]), "FF....", [
-            (0, "first_firing", {"k": F}), (2, "resolved", {"k": None})][:1] + [
-            (4, "resolved", {"k": None})], [(2, "silenced", {"k": None})]),
+            (0, "first_firing", {"k": F}), (4, "resolved", {"k": None})],
+         [(2, "silenced", {"k": None})]),
+        (Orders([silence(3, 4)]), "FF....", [
+            (0, "first_firing", {"k": F}), (2, "resolved", {"k": None})], []),
         (Orders([silence(1, 9, key="x*")]), "FF..", [
             (0, "first_firing", {"k": F}), (2, "resolved", {"k": None})], []),
         (Orders([silence(0, 9, rule="r", severity=">=6")]), "F", [
@@ -320,7 +320,7 @@ def test_nothing_is_told_ended_that_was_not_told_begun(rules, world, quiet):
     for notice in in_pieces(rules, happened(**world), Orders(quiet), [], 90)[0]:
         for telling in notice.alerts if notice.told else ():
             alert = (telling.rule, telling.key)
-            if notice.reason == "resolved" or (notice.reason == "repeat"):
+            if notice.reason in {"resolved", "repeat"}:
                 assert known[alert] is not None, notice
             known[alert] = telling.state
 

@@ -1,0 +1,21 @@
+"""The benchmark of the alerter runs, and its answer has the shape that readers of it rely on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def test_the_quick_benchmark_measures_a_grid_step(tmp_path):
+    command = [sys.executable, FOLDER / "bench.py", "alerting", "--quick", "--output", tmp_path]
+    subprocess.run(command, check=True, capture_output=True, timeout=250, cwd=FOLDER.parents[1])
+
+    found = json.loads((tmp_path / "alerting.json").read_text())
+    assert found["benchmark"] == "alerting"
+    (case,) = found["grid_steps"]
+    assert (case["rules"], case["keys"], case["judged"]) == (5, 4, 20)
+    assert 0 < case["active"] < 20
+    times = case["milliseconds"]
+    assert 0 < times["least"] <= times["median"] <= times["most"]
