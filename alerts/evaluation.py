@@ -14,7 +14,7 @@ import structlog
 from alerts.coverage import coverage, silent_from
 from alerts.decisions import Coverage, Decision, Reason, Standing, State, decide
 from alerts.lifecycle import failed
-from alerts.rules import Rule
+from alerts.rules import GRID, NoData, Rule
 from alerts.windows import Series, floor, next_point
 from store.alertlog import EventRow
 
@@ -102,6 +102,11 @@ def _judge(  # noqa: PLR0913 - one key of one rule over one span
     may_skip = rule.min_documents > 0
     now = next_point(after, rule.every)
     while now <= until:
+        if standing is None and (calm_until := _calm_until(rule, series, now)) != now:
+            if calm_until is None:
+                return
+            now = calm_until
+            continue
         if may_skip and _rests(standing) and _is_empty(rule, series, now):
             following = _next_change(rule, series, standing, now)
             if following is None:
@@ -113,6 +118,22 @@ def _judge(  # noqa: PLR0913 - one key of one rule over one span
         yield now, decision
         standing = decision.standing
         now += rule.every
+
+
+def _calm_until(rule: Rule, series: Series, now: datetime) -> datetime | None:
+    """The first grid point from ``now`` on at which a calm key may not be so; None: there is none.
+
+    That is where the condition may be met, or where silence has lasted long enough.
+    """
+    met = series.next_met(rule, now)
+    if met == now or rule.on_silence is not NoData.ALERT:
+        return met
+    silent = silent_from(rule, series, now)
+    if silent is None:  # no document yet: silence begins after the first
+        silent = series.next_minute(now)
+    points = [] if silent is None else [max(now, next_point(silent - GRID, rule.every))]
+    points += [] if met is None else [met]
+    return min(points, default=None)
 
 
 def _rests(standing: Standing | None) -> bool:

@@ -1,6 +1,6 @@
 """Windows: sums of minute buckets over a span that slides along the grid. Pure.
 
-Event time only; knows no rule and no threshold.
+Event time only; decides nothing.
 """
 
 from bisect import bisect_left
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 
+from alerts.rules import Rule
 from store.buckets import Bucket, Sums
-from store.minutes import Minutes
 
 MINUTE = timedelta(minutes=1)
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -21,14 +21,6 @@ class Series:
     def __init__(self, minutes: Sequence[tuple[datetime, Sums]]) -> None:
         self._starts = [start for start, _ in minutes]
         self._running = [Sums(), *accumulate(sums for _, sums in minutes)]
-
-    @classmethod
-    def of_minutes(cls, minutes: Minutes) -> "Series":
-        """The same of columns."""
-        starts = (EPOCH + int(minute) * MINUTE for minute in minutes.start)
-        columns = (minutes.documents, minutes.negative, minutes.neutral, minutes.positive)
-        rows = zip(*(c.tolist() for c in (*columns, minutes.score_sum)), strict=True)
-        return cls([(start, Sums(*row)) for start, row in zip(starts, rows, strict=True)])
 
     def window(self, start: datetime, end: datetime) -> Sums:
         """The sum over the minutes that begin in [start, end)."""
@@ -44,6 +36,13 @@ class Series:
         """The first minute with documents that begins at ``moment`` or later."""
         index = bisect_left(self._starts, moment)
         return self._starts[index] if index < len(self._starts) else None
+
+    def next_met(self, rule: Rule, now: datetime) -> datetime | None:  # noqa: ARG002
+        """The first grid point from ``now`` on that a calm key must be judged at; None: none.
+
+        These minutes are few: at every one.
+        """
+        return now
 
 
 def series_by_key(buckets: Iterable[Bucket], kinds: Sequence[str]) -> dict[str, Series]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerts.evaluation import evaluate
+from alerts.histories import History
 from alerts.rules import GRID, Rule, RuleSet
 from alerts.windows import Series, floor
 from store.alertlog import EventRow
@@ -83,8 +84,10 @@ def _read(  # noqa: PLR0913 - one key of one run
     """The key's minutes for each choice of kinds, as far back as any of the rules looks."""
     start = judged.after - max(rule.reach for rule in rules)
     return {
-        kinds: Series.of_minutes(
-            read_minutes(connection, run_id, scope, key, start, judged.until, kinds)
+        kinds: History(
+            read_minutes(connection, run_id, scope, key, start, judged.until, kinds),
+            judged.after,
+            judged.until,
         )
         for kinds in {rule.kinds for rule in rules}
     }
