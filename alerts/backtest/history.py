@@ -6,6 +6,7 @@ into memory and into a minute. Writes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,10 +16,14 @@ from alerts.rules import GRID, Rule, RuleSet
 from alerts.windows import Series, floor
 from store.alertlog import EventRow
 from store.buckets import list_keys, span
-from store.database import Connection
+from store.database import Connection, Database
 from store.minutes import read_minutes
 
 Kinds = tuple[str, ...]
+_Subject = tuple[str, str, list[Rule]]
+
+READERS = 4
+"""Keys under way at once: most of the work is PostgreSQL's, on cores of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ def whole_span(connection: Connection, run_id: int) -> Span | None:
 
 
 def judge_history(
-    connection: Connection,
+    database: Database,
     run_id: int,
     rules: RuleSet,
     judged: Span,
@@ -46,22 +51,31 @@ def judge_history(
 ) -> list[EventRow]:
     """Every event of ``rules`` within the span, in order; the state before it is inactive.
 
-    ``on_progress`` is told how many keys are done, and of how many.
+    Several keys are read at once, each in a transaction of its own. ``on_progress`` is told how
+    many keys are done, and of how many.
     """
-    subjects = list(_subjects(connection, run_id, rules))
+    with database.transaction() as connection:
+        subjects = list(_subjects(connection, run_id, rules))
+
+    def judge(subject: _Subject) -> list[EventRow]:
+        scope, key, of_key = subject
+        with database.transaction() as connection:
+            series = _read(connection, run_id, scope, key, of_key, judged)
+        found = (
+            evaluate(rule, {key: series[rule.kinds]}, {}, judged.after, judged.until)
+            for rule in of_key
+        )
+        return [event for outcome in found for event in outcome.events]
+
     events: list[EventRow] = []
-    for done, (scope, key, of_key) in enumerate(subjects, 1):
-        series = _read(connection, run_id, scope, key, of_key, judged)
-        for rule in of_key:
-            found = evaluate(rule, {key: series[rule.kinds]}, {}, judged.after, judged.until)
-            events += found.events
-        on_progress(done, len(subjects))
+    with ThreadPoolExecutor(READERS) as pool:
+        for done, some in enumerate(pool.map(judge, subjects), 1):
+            events += some
+            on_progress(done, len(subjects))
     return sorted(events, key=lambda event: (event.at, event.rule, event.key))
 
 
-def _subjects(
-    connection: Connection, run_id: int, rules: RuleSet
-) -> Iterator[tuple[str, str, list[Rule]]]:
+def _subjects(connection: Connection, run_id: int, rules: RuleSet) -> Iterator[_Subject]:
     """Every scope and key that some rule judges, with those rules."""
     for scope in sorted({rule.scope for rule in rules.rules}):
         of_scope = [rule for rule in rules.rules if rule.scope == scope]

@@ -96,16 +96,17 @@ def backtest(  # noqa: PLR0913 - the options of the command
 
 
 def _judged(database: Database, run: Run, rules: RuleSet, name: str) -> Result | None:
-    with database.transaction() as connection, console.progress_bar() as progress:
+    with database.transaction() as connection:
         span = whole_span(connection, run.id)
-        if span is None:
-            return None
+    if span is None:
+        return None
+    with console.progress_bar() as progress:
         task = progress.add_task(f"Judging by {name}", total=None, detail="")
 
         def on_progress(done: int, keys: int) -> None:
             progress.update(task, completed=done, total=keys, detail=f"{done:,} of {keys:,} keys")
 
-        events = judge_history(connection, run.id, rules, span, on_progress)
+        events = judge_history(database, run.id, rules, span, on_progress)
     return Result(events, firings(events), span)
 
 
