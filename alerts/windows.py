@@ -5,27 +5,41 @@ Event time only; decides nothing.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from itertools import accumulate
 
 from alerts.rules import Rule
-from store.buckets import Bucket, Sums
+from store.buckets import MinuteRow, Sums
 
 MINUTE = timedelta(minutes=1)
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
+_FIELDS = [field.name for field in fields(Sums)]
+
+
 class Series:
     """One key's minutes in order, with running sums, so that any window costs two look-ups."""
 
-    def __init__(self, minutes: Sequence[tuple[datetime, Sums]]) -> None:
-        self._starts = [start for start, _ in minutes]
-        self._running = [Sums(), *accumulate(sums for _, sums in minutes)]
+    def __init__(
+        self,
+        minutes: Sequence[tuple[datetime, Sums]] = (),
+        *,
+        starts: list[datetime] | None = None,
+        columns: Sequence[Sequence[int]] = (),
+    ) -> None:
+        """Of minutes with their sums; or of ``starts`` and a column for each field of ``Sums``."""
+        if starts is None:
+            starts = [start for start, _ in minutes]
+            columns = [[getattr(sums, name) for _, sums in minutes] for name in _FIELDS]
+        self._starts = starts
+        self._running = [list(accumulate(column, initial=0)) for column in columns]
 
     def window(self, start: datetime, end: datetime) -> Sums:
         """The sum over the minutes that begin in [start, end)."""
         first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
-        return self._running[last] - self._running[first]
+        return Sums(*(running[last] - running[first] for running in self._running))
 
     def last_minute(self, before: datetime) -> datetime | None:
         """The last minute with documents that begins before ``before``."""
@@ -45,14 +59,29 @@ class Series:
         return now
 
 
-def series_by_key(buckets: Iterable[Bucket], kinds: Sequence[str]) -> dict[str, Series]:
-    """One series a key of buckets that come in order of key and time; ``kinds`` are added up."""
-    minutes: dict[str, dict[datetime, Sums]] = {}
-    for bucket in buckets:
-        if bucket.kind in kinds:
-            of_key = minutes.setdefault(bucket.key, {})
-            of_key[bucket.start] = of_key.get(bucket.start, Sums()) + bucket.sums
-    return {key: Series(list(of_key.items())) for key, of_key in minutes.items()}
+def series_by_key(rows: Iterable[MinuteRow], kinds: Sequence[str]) -> dict[str, Series]:
+    """One series a key of rows that come in order of key and time; ``kinds`` are added up."""
+    found: dict[str, Series] = {}
+    current: str | None = None
+    starts: list[datetime] = []
+    columns: list[list[int]] = []
+    for key, start, kind, *numbers in rows:
+        if kind not in kinds:
+            continue
+        if key != current:
+            if current is not None:
+                found[current] = Series(starts=starts, columns=columns)
+            current, starts, columns = key, [], [[] for _ in numbers]
+        if starts and starts[-1] == start:
+            for column, number in zip(columns, numbers, strict=True):
+                column[-1] += number
+            continue
+        starts.append(start)
+        for column, number in zip(columns, numbers, strict=True):
+            column.append(number)
+    if current is not None:
+        found[current] = Series(starts=starts, columns=columns)
+    return found
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:

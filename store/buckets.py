@@ -6,6 +6,7 @@ Knows no rule and no threshold.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import Connection, and_, func, or_, select
 
@@ -63,6 +64,10 @@ class Bucket:
     sums: Sums
 
 
+MinuteRow = tuple[str, datetime, str, int, int, int, int, int]
+"""Key, start and kind of a minute, then what ``Sums`` holds."""
+
+
 def read_buckets(  # noqa: PLR0913 - a span of one scope of one run, narrowed by keys
     connection: Connection,
     run_id: int,
@@ -114,7 +119,7 @@ def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
     every_key_from: datetime | None,
     named_from: datetime | None,
     named: Collection[str],
-) -> Iterator[Bucket]:
+) -> list[MinuteRow]:
     """The minute buckets of a scope before ``end``, by key and time, in one query.
 
     Those of every key from one moment on, and those of the ``named`` keys from another; a moment
@@ -127,7 +132,7 @@ def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
     if named_from is not None and named:
         parts.append(and_(table.start >= named_from, table.key.in_(sorted(named))))
     if not parts:
-        return
+        return []
     earliest = min(moment for moment in (every_key_from, named_from) if moment is not None)
     statement = (
         select(
@@ -144,8 +149,8 @@ def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
         .where(table.start >= earliest, table.start < end, or_(*parts))
         .order_by(table.key, table.start, table.kind)
     )
-    for key, start, kind, *sums in connection.execute(statement):
-        yield Bucket(key, start, kind, Sums(*sums))
+    # As plain rows, all at once: there may be many, and an object for each would cost most.
+    return cast("list[MinuteRow]", connection.execute(statement).all())
 
 
 def count_documents(connection: Connection, run_id: int, start: datetime, end: datetime) -> int:

@@ -10,7 +10,10 @@ import msgspec
 import pytest
 import typer.main
 
+from alerts.lifecycle import State
 from alerts.messages import payload
+from alerts.policies import Flapping, Grouping, Inhibition, PipelinePolicy
+from alerts.reasons import Why
 from alerts.rules import Receiver, Rule, parse_rules
 from store.alertlog import EventRow
 from tapewatch.cli import app
@@ -52,7 +55,16 @@ def test_every_command_parses(page):
             continue
         assert name in COMMANDS, f"there is no command {name!r}"
         if "--help" not in arguments:
-            COMMANDS[name].make_context(name, list(arguments))
+            parse(COMMANDS[name], name, list(arguments))
+
+
+def parse(command, name, arguments):
+    """Have a command, and a sub-command if one is named, read its arguments."""
+    context = command.make_context(name, arguments)
+    if rest := [*context._protected_args, *context.args]:
+        subcommands = getattr(command, "commands", {})
+        assert rest[0] in subcommands, f"{name} has no {rest[0]!r}"
+        parse(subcommands[rest[0]], rest[0], rest[1:])
 
 
 def test_every_relative_link_leads_to_a_file(page):
@@ -82,14 +94,39 @@ def test_the_example_of_the_rules_page_is_a_rules_file():
     assert [rule.name for rule in rules.rules] == ["bank-turns-negative", "wire-is-silent"]
 
 
-@pytest.mark.parametrize("struct", [Rule, Receiver])
-def test_the_rules_page_names_every_field_with_its_default(struct):
+ALERTS_PAGE = (ROOT / "docs" / "alerts.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("struct", "text"),
+    [
+        (Rule, RULES_PAGE),
+        (Receiver, RULES_PAGE),
+        (Grouping, ALERTS_PAGE),
+        (Flapping, ALERTS_PAGE),
+        (Inhibition, ALERTS_PAGE),
+        (PipelinePolicy, ALERTS_PAGE),
+    ],
+)
+def test_the_pages_name_every_field_of_a_rules_file_with_its_default(struct, text):
     for field in msgspec.structs.fields(struct):
-        rows = re.findall(
-            rf"^\| `{field.encode_name}` \| [^|]+ \| ([^|]+) \|", RULES_PAGE, re.MULTILINE
-        )
-        assert rows, f"docs/rules.md lacks {struct.__name__}.{field.encode_name}"
+        rows = re.findall(rf"^\| `{field.encode_name}` \| [^|]+ \| ([^|]+) \|", text, re.MULTILINE)
+        assert rows, f"the page lacks {struct.__name__}.{field.encode_name}"
         assert default_in_words(field) in rows
+
+
+def test_the_tables_of_the_alerts_page_are_the_defaults_of_a_rules_file():
+    (example,) = blocks(ALERTS_PAGE, "toml")
+    rules = parse_rules(example.encode(), "docs/alerts.md", {})
+    assert (rules.grouping, rules.flapping) == (Grouping(), Flapping())
+    assert rules.pipeline == PipelinePolicy(receivers=rules.pipeline_receivers)
+    assert len(rules.inhibit) == 1
+
+
+@pytest.mark.parametrize("listed", [State, Why])
+def test_the_alerts_page_lists_every_state_and_reason(listed):
+    rows = set(re.findall(r"^\| `(\w+)` \|", ALERTS_PAGE, re.MULTILINE))
+    assert {str(name) for name in listed} - {"nothing_new"} <= rows
 
 
 def default_in_words(field):

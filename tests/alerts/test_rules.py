@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 import tapewatch.demo.write_feed as demo
+from alerts.policies import Grouping
 from alerts.rules import Metric, RulesError, duration, load_rules, parse_rules
 
 MINUTE = timedelta(minutes=1)
@@ -282,3 +283,85 @@ def test_the_shipped_rules_load():
         "symbol-turns-negative",
         "topic-turns-negative",
     }
+
+
+def test_how_alerts_are_told_has_defaults_and_can_be_written():
+    given = parse(
+        SMALLEST
+        + """
+[grouping]
+by = ["rule", "key"]
+interval = "10m"
+[flapping]
+changes = 3
+[[inhibit]]
+source = { rule = "all-*" }
+target = { scope = "topic", severity = "<=5" }
+[pipeline]
+stalled_after = "1h"
+receivers = []
+"""
+    )
+
+    assert parse(SMALLEST).grouping == Grouping(
+        by=("rule",), wait=MINUTE / 2, interval=5 * MINUTE, repeat=240 * MINUTE
+    )
+    assert (given.grouping.by, given.grouping.interval) == (("rule", "key"), 10 * MINUTE)
+    assert (given.flapping.changes, given.flapping.span) == (3, 60 * MINUTE)
+    assert given.inhibit[0].target == {"scope": "topic", "severity": "<=5"}
+    assert (given.pipeline.stalled_after, given.pipeline_receivers) == (60 * MINUTE, ())
+    assert parse(SMALLEST).pipeline_receivers == ("console",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[grouping]\nby = ["topic"]', "Invalid enum value 'topic'"),
+        ('[grouping]\nwait = "soon"', "is no duration"),
+        ('[grouping]\nrepeat = "59s"', "`repeat` must be a minute at least"),
+        ('[flapping]\nspan = "0s"', "`span` must be a minute at least"),
+        ("[flapping]\nchanges = 0", "`int` >= 1"),
+        ('[pipeline]\nstalled_after = "30s"', "must be a minute at least"),
+        ('[pipeline]\nreceivers = ["x"]', "no receiver called 'x'"),
+        ('[[inhibit]]\nsource = {}\ntarget = { key = "a" }', "`source`: without a matcher"),
+        ('[[inhibit]]\nsource = { key = "a" }\ntarget = { hue = "a" }', "`target`: 'hue' cannot"),
+    ],
+)
+def test_a_mistake_in_how_alerts_are_told_names_the_field(text, message):
+    assert message in error_of(SMALLEST + text)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('keep_firing_for = "0s"', None),
+        ('no_data_after = "1m"', None),
+        ('no_data_after = "59s"', "`no_data_after` must be a minute at least"),
+        ('no_data = "maybe"', "Invalid enum value 'maybe'"),
+    ],
+)
+def test_the_fields_of_recovery_and_silence_are_checked(line, message):
+    if message is None:
+        assert rule_with(line).name == "r"
+    else:
+        assert message in error_of(SMALLEST + line)
+
+
+@pytest.mark.parametrize(
+    ("lines", "policy"),
+    [
+        ("", "ok"),
+        ('keys = ["A"]', "alert"),
+        ('scope = "all"', "alert"),
+        ('scope = "all"\nmin_documents = 0', "ok"),
+        ('keys = ["A"]\nno_data = "keep"', "keep"),
+        ('no_data = "alert"', "alert"),
+    ],
+)
+def test_silence_matters_by_default_where_documents_are_expected(lines, policy):
+    rule = rule_with(lines)
+
+    assert rule.on_silence == policy
+    assert rule.silence == 240 * MINUTE
+    looks_back = rule.silence + rule.window + rule.every + MINUTE
+    assert rule.reach == (looks_back if policy == "alert" else rule.window)

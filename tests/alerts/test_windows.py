@@ -1,3 +1,4 @@
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.windows import EPOCH, Series, floor, next_point, series_by_key
-from store.buckets import Bucket, Sums
+from store.buckets import Sums
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -70,10 +71,10 @@ def test_a_window_is_the_sum_of_its_minutes(counts, start, end):
 
 def test_buckets_become_one_series_a_key_with_the_kinds_added_up():
     buckets = [
-        Bucket("A", at(0), "comment", one(1)),
-        Bucket("A", at(0), "news", one(2)),
-        Bucket("A", at(2), "news", one(4)),
-        Bucket("B", at(1), "comment", one(8)),
+        ("A", at(0), "comment", *astuple(one(1))),
+        ("A", at(0), "news", *astuple(one(2))),
+        ("A", at(2), "news", *astuple(one(4))),
+        ("B", at(1), "comment", *astuple(one(8))),
     ]
 
     both = series_by_key(buckets, ("news", "comment"))

@@ -142,6 +142,9 @@ def test_the_alerter_reads_the_minutes_that_it_judges(database, run, scope, keys
         read_progress(connection, run.id)
         buckets.span(connection, run.id)
         list(buckets.read_buckets(connection, run.id, scope, END - HOUR, END, keys))
+        every = None if keys else END - HOUR
+        buckets.read_scope(connection, run.id, scope, END, every, END - HOUR, keys or ())
+        buckets.count_documents(connection, run.id, END - HOUR, END)
 
     assert_reads_parts_only(plans)
 

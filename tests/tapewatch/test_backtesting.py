@@ -1,0 +1,216 @@
+"""`tapewatch backtest` on a run that was judged: the same alerts, and what is said of them."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.commands import tapewatch
+
+from alerts.alerter import Alerter
+from alerts.rules import load_rules
+from classifier.labels import Labels
+from classifier.prediction import Prediction
+from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
+from ingest.document import Document
+from store import runs
+from store.commits import commit_batch, register_model
+from store.database import Database
+from store.digest import digest
+from store.preparing import prepare_batch
+
+START = datetime(2026, 3, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SCARES = {"K": (600, 720), "L": (2000, 2030)}
+
+STRICT = """
+[[rules]]
+name = "turns"
+metric = "negative_share"
+scope = "symbol"
+window = "20m"
+every = "5m"
+threshold = 0.7
+clear = 0.5
+min_documents = 8
+"""
+LOOSE = """
+[[rules]]
+name = "other-name"
+metric = "negative_share"
+scope = "symbol"
+keys = ["K"]
+window = "20m"
+threshold = 0.6
+for = "5m"
+min_documents = 5
+
+[[rules]]
+name = "counts"
+metric = "documents"
+scope = "all"
+operator = "<="
+threshold = 3
+window = "10m"
+min_documents = 0
+
+[[rules]]
+name = "silent"
+metric = "negative_count"
+scope = "source"
+keys = ["wire", "never"]
+threshold = 5
+window = "10m"
+no_data_after = "30m"
+"""
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    with postgres.database() as url:
+        opened = Database(url)
+        opened.migrate()
+        with opened.transaction() as connection:
+            register_model(connection, "m", Labels(("Macro",)))
+            run = runs.open_run(connection, "history")
+            runs.open_run(connection, "empty")
+            commit_batch(connection, run.id, prepare_batch(feed()))
+        yield opened
+        opened.close()
+
+
+def feed():
+    """Two days of two symbols, each with a scare; nothing comes from minute 1500 to 1600."""
+    chance, documents, said = random.Random(5), [], []
+    for minute in range(2880):
+        for key in "KL":
+            begin, end = SCARES[key]
+            scared = begin <= minute < end
+            if 1500 <= minute < 1600 or chance.random() > (0.9 if scared else 0.4):
+                continue
+            negative = chance.random() < (0.9 if scared else 0.2)
+            documents.append(
+                Document(
+                    id=f"{key}{minute}",
+                    source="wire",
+                    kind="news",
+                    text="x",
+                    symbols=(key,),
+                    published_at=START + minute * MINUTE,
+                )
+            )
+            sure = {
+                "negative": 10_000 * negative,
+                "neutral": 10_000 * (not negative),
+                "positive": 0,
+            }
+            said.append(Prediction({"Macro": 10_000}, sure, "m", 1))
+    step = Advance(Partition("feed", 0), None, Checkpoint(1, documents[-1].published_at))
+    return ScoredBatch(documents, said, [], [step])
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The two rules files, by name."""
+    found = {"strict": tmp_path / "strict.toml", "loose": tmp_path / "loose.toml"}
+    found["strict"].write_text(STRICT)
+    found["loose"].write_text(LOOSE)
+    return found
+
+
+@pytest.fixture
+def backtest(database):
+    """Runs the command on the database."""
+    url = database.engine.url.render_as_string(hide_password=False)
+
+    def backtest(*arguments, **options):
+        return tapewatch("backtest", *arguments, database_url=url, **options)
+
+    return backtest
+
+
+def report(done):
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_its_alerts_are_those_that_the_run_was_told(database, files, backtest):
+    for name, path in files.items():
+        with database.transaction() as connection:
+            runs.delete_run(connection, name)
+            run = runs.open_run(connection, name)
+            commit_batch(connection, run.id, prepare_batch(feed()))
+        Alerter(database, run, load_rules(path)).advance(START, finish=True)
+        with database.transaction() as connection:
+            expected = digest(connection, run.id)["alerts"]
+
+        found = report(backtest("--run", name, "--rules", path, "--json"))
+
+        assert found["digest"] == expected
+        assert found["events"] > 2
+        with database.transaction() as connection:
+            runs.delete_run(connection, name)
+
+
+def test_it_says_what_fired_and_what_it_costs(files, backtest):
+    found = report(backtest("--run", "history", "--rules", files["strict"], "--json"))
+
+    assert [(alert["rule"], alert["key"]) for alert in found["alerts"]] == [
+        ("turns", "K"), ("turns", "L"),
+    ]  # fmt: skip
+    first = found["alerts"][0]
+    fired, resolved = (datetime.fromisoformat(first[n]) for n in ("fired_at", "resolved_at"))
+    assert START + 600 * MINUTE < fired < START + 630 * MINUTE
+    weeks = (
+        datetime.fromisoformat(found["end"]) - datetime.fromisoformat(found["start"])
+    ) / timedelta(days=7)
+    heaviest = found["load"][0]
+    assert heaviest["key"] == "K"
+    assert heaviest["alert_minutes_per_week"] == pytest.approx(
+        (resolved - fired) / MINUTE / weeks, 1e-4
+    )
+
+
+def test_it_compares_two_files_and_meets_known_events(files, backtest, tmp_path):
+    known = tmp_path / "known.csv"
+    known.write_text(
+        "start,end,key,name\n2026-03-09T10:00,2026-03-09T12:00,K,a scare\n"
+        "2026-03-10T01:00,,K,nothing\n2020-01-01,,,before the run\n"
+    )
+    arguments = (
+        "--run", "history", "--rules", files["strict"], "--against", files["loose"],
+        "--known", known, "--plot", tmp_path / "picture.png",
+    )  # fmt: skip
+
+    found = report(backtest(*arguments, "--json"))
+
+    against, met = found["against"], found["known"]
+    assert against["shared"] == 1
+    assert [alert["key"] for alert in against["added"]] == ["L"]
+    assert {alert["rule"] for alert in against["gone"]} == {"counts", "other-name", "silent"}
+    assert (met["events"], met["told"], met["true_alerts"], met["false_alerts"]) == (2, 1, 1, 1)
+    assert (met["precision"], met["recall"]) == (0.5, 0.5)
+    assert 0 < met["median_delay_minutes"] < 30
+    assert [event["name"] for event in met["missed"]] == ["nothing"]
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+    shown = backtest(*arguments).stdout
+    assert "Against the other rules: 1 new" in shown
+    assert "Known events: 1 of 2 told" in shown
+    assert "alerts a week" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--run", "unknown"), "unknown"),
+        (("--run", "empty"), "holds no document yet"),
+        (("--run", "history", "--known", "none.csv"), "cannot read the known events of none.csv"),
+        (("--run", "history", "--against", "none.toml"), "cannot read the rules file none.toml"),
+        (("--run", "history", "--plot", "no/such/folder.png"), "cannot write the picture"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(files, backtest, arguments, said):
+    failed = backtest("--rules", files["strict"], *arguments, fails=True)
+
+    assert said in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stderr
