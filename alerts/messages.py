@@ -1,13 +1,17 @@
 """What is said of a change of state: a line for people, a payload for programs, rows to send.
 
-Feed text never enters a message here; keys are shown as they are stored.
+A key comes from a feed. For programs it stands as it is stored; in the line for people it is made
+inert. Feed text otherwise never enters a message.
 """
 
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
 from alerts.decisions import State
+from alerts.routing import receivers_of, suppression
 from alerts.rules import RuleSet
+from alerts.text import inert
 from store.alertlog import EventRow
 from store.outbox import Message
 
@@ -26,15 +30,28 @@ def messages_for(event_id: int, event: EventRow, run: str, rules: RuleSet) -> li
     content = payload(event, run)
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
     return [
-        Message(uuid5(_NAMESPACE, f"{identity}|{receiver}"), event_id, receiver, content)
-        for receiver in rule.receivers
+        Message(
+            uuid5(_NAMESPACE, f"{identity}|{receiver}"),
+            event_id,
+            receiver,
+            content,
+            suppressed=suppression(event, receiver, rules.maintenance),
+        )
+        for receiver in receivers_of(event, rule.receivers, rules.routes)
     ]
+
+
+def dedup_key(event: EventRow, run: str) -> str:
+    """What ties together all that is told of one alert: 64 characters made of run, rule and key."""
+    identity = "\x1f".join((run, event.rule, event.scope, event.key))
+    return sha256(identity.encode()).hexdigest()
 
 
 def payload(event: EventRow, run: str) -> dict[str, Any]:
     """The event as plain data, times in ISO 8601."""
     return {
         "type": f"alert.{event.state}",
+        "dedup_key": dedup_key(event, run),
         "run": run,
         "rule": event.rule,
         "scope": event.scope,
@@ -54,7 +71,7 @@ def payload(event: EventRow, run: str) -> dict[str, Any]:
 
 def line(event: EventRow) -> str:
     """The event in one line for people."""
-    key = event.key or "all documents"
+    key = inert(event.key) or "all documents"
     value = "" if event.value is None else f", value {event.value:.2f}"
     return (
         f"{event.at:%Y-%m-%d %H:%M} UTC {event.state.upper()} {event.rule}: {key}{value}, "

@@ -9,7 +9,7 @@ from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Document, Reason
-from store import alertlog, outbox, runs
+from store import alertlog, outbox, receivers, runs
 from store.alertlog import EventRow, StateRow
 from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
@@ -49,7 +49,9 @@ def fill(connection, run):
     message = outbox.Message(uuid4(), event_id, "console", {"a": 1})
     outbox.post(connection, [message])
     (claimed,) = outbox.claim(connection, datetime.now(UTC))
-    outbox.record_attempt(connection, claimed, outbox.DELIVERED, "done", NOON)
+    done = outbox.Attempt(claimed, 1, outbox.DELIVERED, "accepted", "done", NOON)
+    outbox.record(connection, [done])
+    receivers.hold(connection, ReceiverState("console", 1, NOON))
     add_correction(connection, Correction(run.id, "1", "Macro", None, "ann"))
     register_model(connection, "n", Labels(("Macro",)))
     other = msgspec.structs.replace(prediction, model="n")
