@@ -59,8 +59,8 @@ class Message:
 class Attempt:
     """What became of a message, at a moment of the wall clock; ``status`` is its status then.
 
-    ``due`` is when a message that stays pending is tried again. ``number`` 0 is for a message that
-    ends without having been tried: its status changes, and nothing is logged as an attempt.
+    ``due`` is when a message that stays pending is tried again. ``number`` counts from 1; 0 is for
+    a message that ends without having been tried this time.
     """
 
     message: Message
@@ -178,7 +178,7 @@ def due_receivers(connection: Connection, now: datetime) -> list[str]:
 
 def record(connection: Connection, attempts: Sequence[Attempt]) -> None:
     """Log attempts, and move each message to the status that came of its own."""
-    tried = [
+    rows = [
         {
             "outbox_id": a.message.id,
             "attempt": a.number,
@@ -189,11 +189,9 @@ def record(connection: Connection, attempts: Sequence[Attempt]) -> None:
             "at": a.at,
         }
         for a in attempts
-        if a.number
     ]
-    if tried:
-        connection.execute(insert(deliveries), tried)
-    if attempts:
+    if rows:
+        connection.execute(insert(deliveries), rows)
         connection.execute(
             update(outbox)
             .where(outbox.c.id == bindparam("message"))

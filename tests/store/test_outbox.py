@@ -287,16 +287,18 @@ def test_the_dedup_key_is_the_payloads_unless_one_is_given(
         assert outbox.claim(connection, NOON)[0].dedup_key == stored
 
 
-def test_what_ends_without_an_attempt_is_not_in_the_log(database, event_id):
+def test_what_ends_without_an_attempt_is_logged_as_none(database, event_id):
     post(database, event_id, 1)
+    record(database, PENDING, again=NOON)
     with database.transaction() as connection:
         (message,) = outbox.claim(connection, NOON)
         outbox.record(connection, [Attempt(message, 0, DEAD, "receiver_disabled", "", NOON)])
 
     with database.transaction() as connection:
-        assert connection.execute(select(deliveries)).all() == []
+        numbers = list(connection.scalars(select(deliveries.c.attempt).order_by(deliveries.c.id)))
         row = connection.execute(select(table.c.status, table.c.reason, table.c.attempts)).one()
-    assert row == (DEAD, "receiver_disabled", 0)
+    assert numbers == [1, 0]
+    assert row == (DEAD, "receiver_disabled", 1)
 
 
 @pytest.mark.parametrize(("posted", "expected"), [(NOON - SECOND, []), (NOON, [1, 2])])

@@ -16,6 +16,7 @@ from store.corrections import Correction, add_correction
 from store.database import Database
 from store.drift import DriftReport, save_report
 from store.errors import RunConflictError, StoreError, UnknownRunError
+from store.receivers import ReceiverState
 from store.rescoring import StoredText, replace_scores
 from store.schema import metadata
 
@@ -140,6 +141,7 @@ def test_deleting_a_run_takes_everything_of_it_and_nothing_else(connection):
         "runs",
         "models",
         "counters",
+        "receivers",
     }
 
     runs.delete_run(connection, "gone")
