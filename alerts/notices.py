@@ -46,7 +46,7 @@ def dedup_key(receiver: str) -> str:
     return sha256(f"receiver\x1f{receiver}".encode()).hexdigest()
 
 
-def test_message(receiver: str, now: datetime) -> Message:
+def trial_message(receiver: str, now: datetime) -> Message:
     """A message that says it is a test, with an id of its own."""
     return Message(
         id=uuid4(),

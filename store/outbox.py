@@ -5,6 +5,7 @@ receiver and a dedup key go out one after the other, in the order in which they 
 an older one is pending, a younger one is claimed with it or not at all. Knows no receiver.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
-    exists,
     func,
     insert,
     or_,
@@ -102,8 +102,7 @@ def claim(
 ) -> list[Message]:
     """Due messages in the order of their posting, locked until the caller's transaction ends.
 
-    Locked is the oldest pending message of each receiver and dedup key. Who holds it holds the
-    younger ones too, since nobody may claim those without it.
+    A message comes only with all older ones of its receiver and dedup key that are pending.
     """
     return _claim(connection, _is_due(now), limit, receiver)
 
@@ -118,56 +117,36 @@ def claim_posted_by(
 def _claim(
     connection: Connection, wanted: ColumnElement[bool], limit: int, receiver: str | None
 ) -> list[Message]:
-    table, older = outbox.c, outbox.alias()
-    held_back = exists().where(
-        older.c.status == PENDING,
-        older.c.receiver == table.receiver,
-        older.c.dedup_key == table.dedup_key,
-        older.c.seq < table.seq,
-    )
-    statement = (
-        select(*_COLUMNS, table.seq)
-        .where(table.status == PENDING, wanted, ~held_back)
-        .order_by(table.seq)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    if receiver is not None:
-        statement = statement.where(table.receiver == receiver)
-    found: dict[int, Message] = {}
-    for *columns, seq in connection.execute(statement):
-        found[seq] = Message(*columns)
-    found |= _followers(connection, list(found.values()), wanted, limit)
-    return [found[seq] for seq in sorted(found)][:limit]
-
-
-def _followers(
-    connection: Connection, heads: Sequence[Message], wanted: ColumnElement[bool], limit: int
-) -> dict[int, Message]:
-    """What may go out behind the heads: each as long as all that are older are wanted too."""
     table = outbox.c
-    found: dict[int, Message] = {}
-    for receiver in sorted({head.receiver for head in heads}):
-        keys = [head.dedup_key for head in heads if head.receiver == receiver]
-        statement = (
-            select(*_COLUMNS, table.seq, wanted)
-            .where(
-                table.status == PENDING,
-                table.receiver == receiver,
-                table.dedup_key == func.any(keys),
-                table.id.not_in([head.id for head in heads]),
-            )
-            .order_by(table.seq)
-            .limit(limit)
-        )
-        waiting: set[str | None] = set()
-        for *columns, seq, ready in connection.execute(statement):
-            message = Message(*columns)
-            if ready and message.dedup_key not in waiting:
-                found[seq] = message
-            else:
-                waiting.add(message.dedup_key)
-    return found
+    alert = (table.receiver, table.dedup_key)
+    pending = select(
+        table.id,
+        table.seq,
+        func.row_number().over(partition_by=alert, order_by=table.seq).label("place"),
+        func.bool_and(wanted).over(partition_by=alert, order_by=table.seq).label("ready"),
+    ).where(table.status == PENDING)
+    if receiver is not None:
+        pending = pending.where(table.receiver == receiver)
+    ranked = pending.subquery()
+    ready = select(ranked.c.id, ranked.c.place).where(ranked.c.ready)
+    chosen = ready.order_by(ranked.c.seq).limit(limit).cte("chosen")
+    statement = (
+        select(*_COLUMNS, chosen.c.place)
+        .join(chosen, chosen.c.id == table.id)
+        .where(table.status == PENDING, wanted)
+        .order_by(table.seq)
+        .with_for_update(of=outbox, skip_locked=True)
+    )
+    claimed: list[Message] = []
+    places: Counter[tuple[str, str | None]] = Counter()
+    for *columns, place in connection.execute(statement):
+        message = Message(*columns)
+        key = message.receiver, message.dedup_key
+        # Where another sender holds an older one, or has just put it off, this one must wait.
+        if place == places[key] + 1:
+            claimed.append(message)
+            places[key] += 1
+    return claimed
 
 
 def due_receivers(connection: Connection, now: datetime) -> list[str]:

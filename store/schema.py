@@ -225,7 +225,6 @@ outbox = Table(
     Column("reason", Text),
     Column("about", Uuid),
     Index("outbox_by_alert", "receiver", "dedup_key", "seq", postgresql_where="status = 'pending'"),
-    Index("outbox_by_order", "receiver", "seq", postgresql_where="status = 'pending'"),
     Index("outbox_by_event", "event_id"),
     Index("outbox_by_time", "created_at"),
 )

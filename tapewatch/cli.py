@@ -19,6 +19,7 @@ from tapewatch.commands import (
     live,
     models,
     pruning,
+    receivers,
     replaying,
     rescoring,
     serving,
@@ -75,6 +76,7 @@ for _command in (
     pruning.prune,
 ):
     app.command()(_command)
+app.add_typer(receivers.app, name="receivers")
 
 
 def main() -> None:

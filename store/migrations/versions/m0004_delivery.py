@@ -26,7 +26,6 @@ select setval(pg_get_serial_sequence('outbox', 'seq'), coalesce(max(seq), 0) + 1
 from outbox;
 drop index outbox_by_attempt;
 create index outbox_by_alert on outbox (receiver, dedup_key, seq) where status = 'pending';
-create index outbox_by_order on outbox (receiver, seq) where status = 'pending';
 create index outbox_by_event on outbox (event_id);
 create index outbox_by_time on outbox (created_at);
 
@@ -49,7 +48,7 @@ _DOWN = """
 drop table receivers;
 drop index deliveries_by_message;
 alter table deliveries drop reason, drop status_code;
-drop index outbox_by_alert, outbox_by_order, outbox_by_event, outbox_by_time;
+drop index outbox_by_alert, outbox_by_event, outbox_by_time;
 update outbox set status = 'dead' where status = 'suppressed';
 alter table outbox drop seq, drop dedup_key, drop reason, drop about;
 create index outbox_by_attempt on outbox (status, next_attempt_at);
