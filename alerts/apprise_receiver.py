@@ -4,6 +4,7 @@ Apprise delivers once and says yes or no. Its own retries, redirects and throttl
 those are the sender's affair. The URL is a secret and is never shown.
 """
 
+import logging
 import re
 from datetime import datetime
 from string import Template
@@ -18,6 +19,12 @@ from alerts.receiver_config import Receiver
 from alerts.text import plain
 from alerts.wording import is_alert, render, shipped
 from store.outbox import Message
+
+# What it says of a delivery is recorded with the attempt. What it says of an address that it does
+# not understand may show keys, so nothing of it goes into our log.
+_log = logging.getLogger("apprise")
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
 
 _CRITICAL = 8
 """From this severity on an alert is a failure to a service that tells those from warnings."""
@@ -50,6 +57,8 @@ class Service:
             app_id="Tapewatch",
             app_desc="Tapewatch",
             app_url="",
+            image_url_mask="",
+            image_url_logo="",
             http_redirects=False,
             default_service_retry=0,
             service_timeout=self._seconds,
@@ -101,7 +110,8 @@ class Service:
     def _instantiate(self, parameters: dict[str, str]) -> NotifyBase | None:
         # Of a parameter that comes twice, Apprise takes the last.
         joint = "&" if "?" in self._url else "?"
-        return Apprise.instantiate(f"{self._url}{joint}{urlencode(parameters)}", asset=self._asset)
+        url = f"{self._url}{joint}{urlencode(parameters)}" if parameters else self._url
+        return Apprise.instantiate(url, asset=self._asset)
 
     def _parameters_of_dedup(self) -> dict[str, str | None]:
         """The parameters by which the service is given a dedup key (None) and told to resolve."""

