@@ -52,11 +52,11 @@ class Decision:
     due: datetime | None = None
 
 
-def group_name(rule: Rule, key: str, grouping: Grouping) -> str:
-    """The name of the group of an alert: its labels and its receivers."""
+def group_name(rule: Rule, key: str, grouping: Grouping, receivers: Sequence[str]) -> str:
+    """The name of the group of an alert: its labels, and the receivers it is told to."""
     labels = {"rule": rule.name, "scope": rule.scope, "key": key, "severity": rule.severity}
     parts = {label: labels[label] for label in sorted(set(grouping.by))}
-    return json.dumps({**parts, "receivers": sorted(set(rule.receivers))}, ensure_ascii=False)
+    return json.dumps({**parts, "receivers": sorted(receivers)}, ensure_ascii=False)
 
 
 def decide(

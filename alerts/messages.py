@@ -1,17 +1,22 @@
 """What is said of a change of state: a line for people, a payload for programs, rows to send.
 
-Feed text never enters a message here; keys are shown as they are stored.
+A key comes from a feed. For programs it stands as it is stored; in the line for people it is made
+inert. Feed text otherwise never enters a message.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
 from alerts import health
 from alerts.lifecycle import State
 from alerts.reasons import Why
+from alerts.routing import receivers_of, suppression
 from alerts.rules import RuleSet
 from alerts.telling import ACTIVE, Notice
+from alerts.text import inert
 from store.alertlog import EventRow
 from store.outbox import Message
 from store.tellings import Telling
@@ -32,7 +37,8 @@ def messages_for(event_id: int, event: EventRow, run: str, rules: RuleSet) -> li
         return []
     content = payload(event, run)
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
-    return _addressed(identity, event_id, content, rule.receivers)
+    receivers = receivers_of(event, rule.receivers, rules.routes)
+    return _addressed(identity, event_id, content, [event], receivers, rules)
 
 
 def messages_of(
@@ -57,31 +63,39 @@ def messages_of(
         content |= {"alerts": contents, "summary": _summary(contents)}
     said = "|".join(f"{t.rule},{t.key},{_as_told(t)},{number}" for t, number, _ in happened)
     identity = f"{run}|{notice.group}|{notice.at.isoformat()}|{notice.reason}|{said}"
-    return _addressed(identity, event_id, content, notice.receivers)
+    as_told = [replace(known, at=notice.at, state=_as_told(t)) for t, _, known in happened]
+    return _addressed(identity, event_id, content, as_told, notice.receivers, rules)
 
 
-def pipeline_messages(
-    event_id: int, event: EventRow, run: str, receivers: Sequence[str]
-) -> list[Message]:
+def pipeline_messages(event_id: int, event: EventRow, run: str, rules: RuleSet) -> list[Message]:
     """One message for each receiver, of a change in the state of the pipeline."""
     content = payload(event, run, Why.PIPELINE)
     content["type"] = f"pipeline.{event.state}"
     identity = f"{run}|{event.rule}|{event.at.isoformat()}|{event.state}"
-    return _addressed(identity, event_id, content, receivers)
+    return _addressed(identity, event_id, content, [event], rules.pipeline_receivers, rules)
 
 
-def _addressed(
-    identity: str, event_id: int, content: dict[str, Any], receivers: Sequence[str]
+def _addressed(  # noqa: PLR0913 - a message, and when it is not sent
+    identity: str,
+    event_id: int,
+    content: dict[str, Any],
+    events: Sequence[EventRow],
+    receivers: Sequence[str],
+    rules: RuleSet,
 ) -> list[Message]:
-    return [
-        Message(uuid5(_NAMESPACE, f"{identity}|{receiver}"), event_id, receiver, content)
-        for receiver in receivers
-    ]
+    """One message for each receiver; suppressed where maintenance keeps back all it tells of."""
+    made = []
+    for receiver in receivers:
+        reasons = [suppression(event, receiver, rules.maintenance) for event in events]
+        suppressed = reasons[0] if all(reasons) else None
+        name = uuid5(_NAMESPACE, f"{identity}|{receiver}")
+        made.append(Message(name, event_id, receiver, content, suppressed=suppressed))
+    return made
 
 
 def _because(message: Message, why: Why) -> Message:
     content = {**message.payload, "notification": str(why)}
-    return Message(message.id, message.event_id, message.receiver, content)
+    return replace(message, payload=content)
 
 
 def _told_payload(telling: Telling, event: EventRow, run: str, why: Why) -> dict[str, Any]:
@@ -111,10 +125,17 @@ def _as_told(telling: Telling) -> str:
     return telling.state or State.RESOLVED
 
 
+def dedup_key(event: EventRow, run: str) -> str:
+    """What ties together all that is told of one alert: 64 characters made of run, rule and key."""
+    identity = "\x1f".join((run, event.rule, event.scope, event.key))
+    return sha256(identity.encode()).hexdigest()
+
+
 def payload(event: EventRow, run: str, why: Why = Why.FIRST_FIRING) -> dict[str, Any]:
     """The event as plain data, times in ISO 8601; ``why`` it is told."""
     return {
         "type": f"alert.{event.state}",
+        "dedup_key": dedup_key(event, run),
         "run": run,
         "rule": event.rule,
         "scope": event.scope,
@@ -136,11 +157,12 @@ def payload(event: EventRow, run: str, why: Why = Why.FIRST_FIRING) -> dict[str,
 def line(event: EventRow) -> str:
     """The event in one line for people."""
     if event.scope == health.SCOPE:
+        said = inert(event.detail or "") or event.reason
         return (
             f"{event.at:%Y-%m-%d %H:%M} UTC {event.state.upper()} pipeline: "
-            f"{event.detail or event.reason}, severity {event.severity} ({event.reason})"
+            f"{said}, severity {event.severity} ({event.reason})"
         )
-    key = event.key or "all documents"
+    key = inert(event.key) or "all documents"
     value = "" if event.value is None else f", value {event.value:.2f}"
     return (
         f"{event.at:%Y-%m-%d %H:%M} UTC {event.state.upper()} {event.rule}: {key}{value}, "

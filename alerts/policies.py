@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from alerts.fields import Severity
 from alerts.matchers import MatcherError, check_matchers
 
 Label = Literal["rule", "scope", "key", "severity"]
 Matchers = dict[str, str]
-Severity = Annotated[int, msgspec.Meta(ge=1, le=10)]
 
 
 class Grouping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,31 +4,43 @@ Knows no bucket, no state and no clock. docs/rules.md describes every field.
 """
 
 import math
-import re
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from alerts.fields import Identifier, RulesError, Severity, duration
 from alerts.policies import (
     Flapping,
     Grouping,
     Inhibition,
     PipelinePolicy,
-    Severity,
     faults,
     matcher_fault,
 )
+from alerts.receiver_config import CONSOLE, Receiver, resolve
+from alerts.routing import Maintenance, Route, check_routing
+
+__all__ = [
+    "GRID",
+    "Metric",
+    "NoData",
+    "Receiver",
+    "Rule",
+    "RuleSet",
+    "RulesError",
+    "duration",
+    "load_rules",
+    "parse_rules",
+]
 
 GRID = timedelta(minutes=1)
 """Rules are judged at whole multiples of this, counted from the UNIX epoch."""
 
-_DURATION = re.compile(r"(\d+)\s*([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION_FIELDS = {
     "window", "every", "for", "keep_firing_for", "no_data_after", "timeout", "give_up_after",
     "wait", "interval", "repeat", "span", "stalled_after", "lagging_after",
@@ -36,13 +48,6 @@ _DURATION_FIELDS = {
 _TABLES = ("rules", "receivers", "grouping", "flapping", "pipeline")
 _EMPTY_WINDOWS = 4
 """After so many windows without a document a key has no data, unless the rule says otherwise."""
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")]
-
-
-class RulesError(ValueError):
-    """A rules file cannot be used; the message names the file, the rule and the field."""
 
 
 class Metric(StrEnum):
@@ -122,21 +127,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.silence + self.window + self.every + GRID
 
 
-class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to tell. A webhook's ``url`` may hold ``${NAME}``, read from the environment."""
-
-    name: Identifier
-    type: Literal["console", "webhook"]
-    url: str | None = None
-    timeout: timedelta = timedelta(seconds=10)
-    give_up_after: timedelta = timedelta(hours=24)
-
-
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything in one rules file."""
 
     rules: tuple[Rule, ...] = ()
-    receivers: tuple[Receiver, ...] = (Receiver(name="console", type="console"),)
+    receivers: tuple[Receiver, ...] = (Receiver(name=CONSOLE, type="console"),)
+    routes: tuple[Route, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    templates: str = "templates"
     grouping: Grouping = Grouping()
     flapping: Flapping = Flapping()
     inhibit: tuple[Inhibition, ...] = ()
@@ -151,7 +149,7 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Who is told that the pipeline is stalled or lags."""
         if self.pipeline.receivers is not None:
             return self.pipeline.receivers
-        return tuple(r.name for r in self.receivers if r.name == "console")
+        return tuple(r.name for r in self.receivers if r.name == CONSOLE)
 
     def receiver(self, name: str) -> Receiver | None:
         """The receiver of that name."""
@@ -172,26 +170,18 @@ def parse_rules(content: bytes, where: str, environment: Mapping[str, str]) -> R
     try:
         plain = tomllib.loads(content.decode("utf-8"))
         _read_durations(plain)
-        rules = msgspec.convert(plain, RuleSet, builtin_types=(timedelta,))
+        rules = msgspec.convert(plain, RuleSet, builtin_types=(datetime, timedelta))
     except (msgspec.ValidationError, ValueError) as error:
         raise RulesError(f"{where}: {error}") from error
-    receivers = tuple(_expand(receiver, where, environment) for receiver in rules.receivers)
-    rules = msgspec.structs.replace(rules, receivers=receivers)
     _check_names(rules, where)
     _check_policies(rules, where)
+    templates = Path(where).parent / rules.templates
+    receivers = resolve(rules.receivers, templates, where, environment)
+    rules = msgspec.structs.replace(rules, receivers=receivers, templates=str(templates))
+    check_routing(rules.routes, rules.maintenance, {r.name for r in receivers}, where)
     for rule in rules.rules:
         _check(rule, rules, f"{where}: rule {rule.name!r}")
     return rules
-
-
-def duration(text: str) -> timedelta:
-    """``90s``, ``30m``, ``1h``, ``2d`` or sums of them such as ``1h30m``. Raises ValueError."""
-    parts = _DURATION.findall(text)
-    if not parts or _DURATION.sub("", text).strip():
-        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 1h, 2d or 1h30m")
-    return sum(
-        (timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), start=timedelta(0)
-    )
 
 
 def _read_durations(plain: dict[str, Any]) -> None:
@@ -204,22 +194,6 @@ def _read_durations(plain: dict[str, Any]) -> None:
                     entry[name] = duration(entry[name])
                 except (TypeError, ValueError, OverflowError) as error:
                     raise ValueError(f"{entry.get('name', table)!r}: `{name}`: {error}") from error
-
-
-def _expand(receiver: Receiver, where: str, environment: Mapping[str, str]) -> Receiver:
-    if receiver.type == "webhook" and not receiver.url:
-        raise RulesError(f"{where}: receiver {receiver.name!r}: a webhook needs a `url`")
-    if receiver.url is None:
-        return receiver
-    names = _VARIABLE.findall(receiver.url)
-    if missing := [name for name in names if name not in environment]:
-        raise RulesError(
-            f"{where}: receiver {receiver.name!r}: the environment has no {', '.join(missing)}"
-        )
-    url = _VARIABLE.sub(lambda match: environment[match[1]], receiver.url)
-    if not url.startswith(("http://", "https://")):
-        raise RulesError(f"{where}: receiver {receiver.name!r}: `url` must be http or https")
-    return msgspec.structs.replace(receiver, url=url)
 
 
 def _check_names(rules: RuleSet, where: str) -> None:

@@ -19,6 +19,8 @@ from store.errors import DatabaseUnavailableError
 log = structlog.get_logger(__name__)
 
 _ALERTER_LOCK = 0x616C_6572
+_PATIENCE_SECONDS = 2.0
+"""How long a tick waits for receivers; who is slower goes on beside the next evaluation."""
 
 
 class AlertSchedule:
@@ -56,7 +58,7 @@ class AlertSchedule:
 
     def _work(self) -> None:
         self._alerter.advance(datetime.now(UTC))
-        self._sender.send_due(datetime.now(UTC))
+        self._sender.send_due(datetime.now(UTC), _PATIENCE_SECONDS)
 
 
 def guarded_tick(database: Database, work: Callable[[], None]) -> bool:

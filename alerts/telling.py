@@ -14,6 +14,7 @@ from alerts import flapping, grouping, inhibition
 from alerts.grouping import Active, AlertKey, Decision, Member, group_name
 from alerts.lifecycle import State
 from alerts.reasons import Why
+from alerts.routing import receivers_of
 from alerts.rules import GRID, Rule, RuleSet
 from alerts.silences import boundaries, silencing
 from alerts.windows import floor
@@ -154,7 +155,8 @@ class _Walk:
             return None
         name = self._group_of.get(alert)
         if name is None:
-            name = group_name(rule, alert[1], self._rules.grouping)
+            told = receivers_of(telling, rule.receivers, self._rules.routes)
+            name = group_name(rule, alert[1], self._rules.grouping, told)
             self._group_of[alert] = name
             self._members.setdefault(name, set()).add(alert)
             self._watch_flapping(telling, name)
@@ -314,7 +316,7 @@ class _Walk:
         rule = self._by_name[told[0].rule]
         reason = why if self._notify else Why.REPLAY_NOT_NOTIFIED
         detail = detail if self._notify else str(why)
-        receivers = tuple(dict.fromkeys(rule.receivers))
+        receivers = tuple(receivers_of(told[0], rule.receivers, self._rules.routes))
         self._notices.append(
             Notice(now, self._notify, reason, tuple(told), name, receivers, detail)
         )

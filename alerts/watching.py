@@ -105,4 +105,4 @@ def _tell(  # noqa: PLR0913 - one event and whom to tell
     )
     append_notifications(connection, run.id, [row])
     if told:
-        outbox.post(connection, pipeline_messages(event_id, event, run.name, receivers))
+        outbox.post(connection, pipeline_messages(event_id, event, run.name, rules))

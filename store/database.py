@@ -39,6 +39,7 @@ class Database:
             connect_args={"application_name": application, "connect_timeout": 5},
             pool_pre_ping=True,
             pool_size=4,
+            max_overflow=28,  # a sender has one for each receiver that keeps it waiting
         )
 
     @contextmanager

@@ -307,7 +307,13 @@ outbox = Table(
     _count("attempts", Integer),
     _moment("next_attempt_at", now=True),
     _moment("created_at", now=True),
-    Index("outbox_by_attempt", "status", "next_attempt_at"),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    _text("dedup_key"),
+    Column("reason", Text),
+    Column("about", Uuid),
+    Index("outbox_by_alert", "receiver", "dedup_key", "seq", postgresql_where="status = 'pending'"),
+    Index("outbox_by_event", "event_id"),
+    Index("outbox_by_time", "created_at"),
 )
 
 deliveries = Table(
@@ -319,6 +325,20 @@ deliveries = Table(
     _text("outcome"),
     _text("detail"),
     _moment("at", now=True),
+    _text("reason"),
+    Column("status_code", SmallInteger),
+    Index("deliveries_by_message", "outbox_id", "attempt"),
+)
+
+receivers = Table(
+    "receivers",
+    metadata,
+    _text("name", primary_key=True),
+    _count("failures", Integer),
+    Column("held_until", _MOMENT),
+    Column("disabled_at", _MOMENT),
+    Column("reason", Text),
+    Column("detail", Text),
 )
 
 corrections = Table(

@@ -22,6 +22,7 @@ from tapewatch.commands import (
     live,
     models,
     pruning,
+    receivers,
     replaying,
     rescoring,
     serving,
@@ -81,6 +82,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(alerting.app, name="alerts")
+app.add_typer(receivers.app, name="receivers")
 
 
 def main() -> None:

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let kafka-python be imported: on Python 3.11 and 3.12 that alone is a deprecation warning."""
-    config.addinivalue_line(
-        "filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning"
-    )
+    """Let kafka-python and Apprise be imported: before Python 3.13 that alone is a warning."""
+    for warning in ("(read|open)_text is deprecated", "'imghdr' is deprecated"):
+        config.addinivalue_line("filterwarnings", f"ignore:{warning}:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")

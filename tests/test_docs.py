@@ -5,16 +5,21 @@ import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Template
 
 import msgspec
 import pytest
 import typer.main
 
+from alerts.delivery import Reason
 from alerts.lifecycle import State
 from alerts.messages import payload
 from alerts.policies import Flapping, Grouping, Inhibition, PipelinePolicy
 from alerts.reasons import Why
-from alerts.rules import Receiver, Rule, parse_rules
+from alerts.receiver_config import Receiver
+from alerts.routing import Maintenance, Matcher, Route
+from alerts.rules import Rule, parse_rules
+from alerts.wording import NAMES
 from store.alertlog import EventRow
 from tapewatch.cli import app
 
@@ -86,6 +91,7 @@ def test_commands_are_read_as_a_shell_reads_them():
 
 
 RULES_PAGE = (ROOT / "docs" / "rules.md").read_text("utf-8")
+RECEIVERS_PAGE = (ROOT / "docs" / "receivers.md").read_text("utf-8")
 
 
 def test_the_example_of_the_rules_page_is_a_rules_file():
@@ -97,21 +103,58 @@ def test_the_example_of_the_rules_page_is_a_rules_file():
 ALERTS_PAGE = (ROOT / "docs" / "alerts.md").read_text("utf-8")
 
 
+def test_the_example_of_the_receivers_page_is_a_rules_file():
+    (example,) = blocks(RECEIVERS_PAGE, "toml")
+    secret = "whsec_" + "A" * 32
+    environment = {
+        "RISK_DESK_SECRET": secret,
+        "RISK_DESK_OLD_SECRET": secret,
+        "PAGER_URL": "pagerduty://INTEGRATION_KEY@API_KEY",
+    }
+    rules = parse_rules(example.encode(), "docs/receivers.md", environment)
+    assert [receiver.name for receiver in rules.receivers] == ["console", "risk-desk", "pager"]
+    assert [len(tables) for tables in (rules.routes, rules.maintenance)] == [2, 2]
+
+
+def test_the_receivers_page_shows_addresses_and_names_as_they_are():
+    from alerts.apprise_receiver import check_url  # noqa: PLC0415
+
+    addresses = re.findall(r"^export \w+_URL='(.+)'$", RECEIVERS_PAGE, re.MULTILINE)
+    assert len(addresses) == 4
+    for address in addresses:
+        check_url(address, "docs/receivers.md")
+    (template,) = blocks(RECEIVERS_PAGE, "text")
+    assert set(Template(template).get_identifiers()) <= set(NAMES)
+    assert all(f"`{name}`" in RECEIVERS_PAGE for name in NAMES)
+    for reason in Reason:
+        assert f"| `{reason}` |" in RECEIVERS_PAGE
+
+
+def fields_to_tell(struct):
+    """A struct's fields; those that routes and maintenance share are told of routes."""
+    shared = {f.name for f in msgspec.structs.fields(Matcher)} if struct is Maintenance else set()
+    return [field for field in msgspec.structs.fields(struct) if field.name not in shared]
+
+
 @pytest.mark.parametrize(
-    ("struct", "text"),
+    ("struct", "page_text"),
     [
         (Rule, RULES_PAGE),
-        (Receiver, RULES_PAGE),
+        (Receiver, RECEIVERS_PAGE),
+        (Route, RECEIVERS_PAGE),
+        (Maintenance, RECEIVERS_PAGE),
         (Grouping, ALERTS_PAGE),
         (Flapping, ALERTS_PAGE),
         (Inhibition, ALERTS_PAGE),
         (PipelinePolicy, ALERTS_PAGE),
     ],
 )
-def test_the_pages_name_every_field_of_a_rules_file_with_its_default(struct, text):
-    for field in msgspec.structs.fields(struct):
-        rows = re.findall(rf"^\| `{field.encode_name}` \| [^|]+ \| ([^|]+) \|", text, re.MULTILINE)
-        assert rows, f"the page lacks {struct.__name__}.{field.encode_name}"
+def test_a_page_names_every_field_with_its_default(struct, page_text):
+    for field in fields_to_tell(struct):
+        rows = re.findall(
+            rf"^\| `{field.encode_name}` \| [^|]+ \| ([^|]+) \|", page_text, re.MULTILINE
+        )
+        assert rows, f"no page has {struct.__name__}.{field.encode_name}"
         assert default_in_words(field) in rows
 
 

@@ -1,6 +1,11 @@
+import hashlib
+import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -8,12 +13,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 import store.database
-from store import runs
+from store import outbox, runs
 from store.database import Database
 from store.errors import DatabaseUnavailableError
+from store.outbox import Message
 from store.schema import metadata
 
 SCRIPTS = Path(store.database.__file__).parent / "migrations"
@@ -127,3 +133,36 @@ def test_the_versions_are_one_line():
 def test_a_database_that_is_away_is_told_as_such():
     with pytest.raises(DatabaseUnavailableError, match="PostgreSQL is away"):
         Database("postgresql://127.0.0.1:1/nothing").migrate()
+
+
+def test_messages_from_before_are_numbered_by_age_and_get_the_key_of_their_alert(database):
+    payload = {"run": "live", "rule": "r", "scope": "symbol", "key": "MHBK"}
+    old = [(2, "12:00"), (3, "11:00"), (1, "13:00")]
+    with database.transaction() as connection:
+        command.upgrade(configuration(connection), "0003")
+        for number, at in old:
+            connection.execute(
+                text(
+                    "insert into outbox (id, receiver, payload, created_at) "
+                    "values (:id, 'desk', cast(:payload as jsonb), :at)"
+                ),
+                {"id": UUID(int=number), "payload": json.dumps(payload), "at": f"2026-03-10 {at}Z"},
+            )
+            connection.execute(
+                text(
+                    "insert into deliveries (outbox_id, attempt, outcome, detail) "
+                    "values (:id, 1, :outcome, '')"
+                ),
+                {"id": UUID(int=number), "outcome": "delivered" if number == 1 else "failed"},
+            )
+
+    database.migrate()
+
+    with database.transaction() as connection:
+        outbox.post(connection, [Message(UUID(int=9), None, "desk", {}, dedup_key="new")])
+        found = [m.id.int for m in outbox.claim(connection, datetime.now(UTC), 9)]
+        keys = set(connection.scalars(select(metadata.tables["outbox"].c.dedup_key)))
+        reasons = Counter(connection.scalars(select(metadata.tables["deliveries"].c.reason)))
+    assert found == [3, 2, 1, 9]
+    assert keys == {hashlib.sha256(b"live\x1fr\x1fsymbol\x1fMHBK").hexdigest(), "new"}
+    assert reasons == {"accepted": 1, "unknown": 2}

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from store import alertlog, outbox, runs
 from store.alertlog import EventRow
-from store.outbox import DEAD, DELIVERED, PENDING, Message
+from store.outbox import DEAD, DELIVERED, PENDING, SUPPRESSED, Attempt, Message
 from store.schema import deliveries
 from store.schema import outbox as table
 
@@ -31,12 +31,11 @@ def event_id(database):
         runs.delete_run(connection, "live")
 
 
-def post(database, event_id, *numbers, receiver="hook"):
+def post(database, event_id, *numbers, receiver="hook", key=None):
     """Put messages into the outbox, due at noon."""
-    messages = [Message(UUID(int=n), event_id, receiver, {"n": n}) for n in numbers]
+    messages = [Message(UUID(int=n), event_id, receiver, {"n": n}, dedup_key=key) for n in numbers]
     with database.transaction() as connection:
-        outbox.post(connection, messages)
-        connection.execute(update(table).values(next_attempt_at=NOON))
+        outbox.post(connection, messages, NOON)
 
 
 def due_at(database, number, moment):
@@ -54,7 +53,9 @@ def record(database, status, detail="", now=NOON, again=None):
     """Claim the one message that is due and record an attempt of it."""
     with database.transaction() as connection:
         (message,) = outbox.claim(connection, now)
-        outbox.record_attempt(connection, message, status, detail, now, again)
+        number = message.attempts + 1
+        attempt = Attempt(message, number, status, "timeout", detail, now, 504, again)
+        outbox.record(connection, [attempt])
 
 
 def counted(database):
@@ -88,10 +89,12 @@ def test_a_message_is_claimed_from_its_time_on(database, event_id, now, expected
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(1, [3]), (2, [3, 1]), (9, [3, 1, 2])])
-def test_the_longest_due_are_claimed_first(database, event_id, limit, expected):
-    post(database, event_id, 1, 2, 3)
-    due_at(database, 3, NOON - SECOND)
-    due_at(database, 2, NOON + SECOND)
+def test_what_was_posted_first_is_claimed_first_whenever_it_is_due(
+    database, event_id, limit, expected
+):
+    post(database, event_id, 3, 1, 2)
+    due_at(database, 2, NOON - SECOND)
+    due_at(database, 3, NOON + SECOND)
 
     with database.transaction() as connection:
         assert claim(connection, NOON + SECOND, limit) == expected
@@ -133,9 +136,17 @@ def test_an_attempt_is_logged_with_its_outcome(database, event_id, status, outco
     log = deliveries.c
     with database.transaction() as connection:
         rows = connection.execute(
-            select(log.outbox_id, log.attempt, log.outcome, log.detail, log.at)
+            select(
+                log.outbox_id,
+                log.attempt,
+                log.outcome,
+                log.detail,
+                log.at,
+                log.reason,
+                log.status_code,
+            )
         ).all()
-    assert rows == [(UUID(int=1), 1, outcome, "answered", NOON)]
+    assert rows == [(UUID(int=1), 1, outcome, "answered", NOON, "timeout", 504)]
     assert counted(database) == {status: 1}
 
 
@@ -177,7 +188,7 @@ def test_messages_are_counted_by_status(database, event_id):
     due_at(database, 1, NOON - SECOND)
     with database.transaction() as connection:
         (message,) = outbox.claim(connection, NOON - SECOND)
-        outbox.record_attempt(connection, message, DELIVERED, "", NOON)
+        outbox.record(connection, [Attempt(message, 1, DELIVERED, "accepted", "", NOON)])
 
     assert counted(database) == {"delivered": 1, "pending": 2}
 
@@ -188,3 +199,114 @@ def test_the_same_message_is_not_posted_twice(database, event_id):
     with pytest.raises(IntegrityError):
         post(database, event_id, 1)
     assert counted(database) == {"pending": 1}
+
+
+def test_what_shares_a_key_is_claimed_together_and_in_order(database, event_id):
+    post(database, event_id, 1, key="a")
+    post(database, event_id, 2, key="b")
+    post(database, event_id, 3, 4, key="a")
+
+    with database.transaction() as connection:
+        assert claim(connection, limit=3) == [1, 2, 3]
+    with database.transaction() as connection:
+        assert claim(connection) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_waits_holds_back_the_younger_of_its_key_alone(database, event_id, number):
+    post(database, event_id, 1, 2, 3, key="a")
+    post(database, event_id, 4, key="b")
+    post(database, event_id, 5, key="a", receiver="other")
+    due_at(database, number, NOON + SECOND)
+
+    with database.transaction() as connection:
+        assert claim(connection) == [*range(1, number), 4, 5]
+
+
+def test_what_is_held_by_one_sender_is_not_overtaken_by_another(database, event_id):
+    post(database, event_id, 1, 2, key="a")
+    post(database, event_id, 3, key="b")
+
+    with database.transaction() as one, database.transaction() as other:
+        assert claim(one, limit=1) == [1]
+        assert claim(other) == [3]
+
+
+@pytest.mark.parametrize("status", [DELIVERED, DEAD])
+def test_what_is_done_with_lets_the_younger_go(database, event_id, status):
+    post(database, event_id, 1, 2, key="a")
+    with database.transaction() as connection:
+        message = outbox.claim(connection, NOON, 1)[0]
+        outbox.record(connection, [Attempt(message, 1, status, "x", "", NOON)])
+
+    with database.transaction() as connection:
+        assert claim(connection) == [2]
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(outbox.LONGEST_WAIT, []), (outbox.LONGEST_WAIT + SECOND / 1000, [1])],
+)
+def test_a_clock_that_steps_back_does_not_put_a_message_off(database, event_id, step, expected):
+    post(database, event_id, 1)
+
+    with database.transaction() as connection:
+        assert claim(connection, NOON - step) == expected
+        due = outbox.due_receivers(connection, NOON - step)
+    assert due == (["hook"] if expected else [])
+
+
+def test_a_suppressed_message_is_recorded_and_never_sent(database, event_id):
+    message = Message(UUID(int=1), event_id, "hook", {}, suppressed="maintenance:night")
+    with database.transaction() as connection:
+        outbox.post(connection, [message], NOON)
+
+    with database.transaction() as connection:
+        assert outbox.claim(connection, NOON + 10**6 * SECOND, 9) == []
+        assert connection.scalar(select(table.c.reason)) == "maintenance:night"
+    assert counted(database) == {SUPPRESSED: 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "payload", "stored"),
+    [
+        ("mine", {"dedup_key": "of the payload"}, "mine"),
+        (None, {"dedup_key": "of the payload"}, "of the payload"),
+        (None, {}, str(UUID(int=1))),
+        ("x" * 255, {}, "x" * 255),
+        ("x" * 256, {}, "x" * 255),
+    ],
+)
+def test_the_dedup_key_is_the_payloads_unless_one_is_given(
+    database, event_id, key, payload, stored
+):
+    message = Message(UUID(int=1), event_id, "hook", payload, dedup_key=key)
+    with database.transaction() as connection:
+        outbox.post(connection, [message], NOON)
+
+        assert outbox.claim(connection, NOON)[0].dedup_key == stored
+
+
+def test_what_ends_without_an_attempt_is_logged_as_none(database, event_id):
+    post(database, event_id, 1)
+    record(database, PENDING, again=NOON)
+    with database.transaction() as connection:
+        (message,) = outbox.claim(connection, NOON)
+        outbox.record(connection, [Attempt(message, 0, DEAD, "receiver_disabled", "", NOON)])
+
+    with database.transaction() as connection:
+        numbers = list(connection.scalars(select(deliveries.c.attempt).order_by(deliveries.c.id)))
+        row = connection.execute(select(table.c.status, table.c.reason, table.c.attempts)).one()
+    assert numbers == [1, 0]
+    assert row == (DEAD, "receiver_disabled", 1)
+
+
+@pytest.mark.parametrize(("posted", "expected"), [(NOON - SECOND, []), (NOON, [1, 2])])
+def test_what_is_old_is_claimed_whether_it_is_due_or_not(database, event_id, posted, expected):
+    post(database, event_id, 1, 2, key="a")
+    due_at(database, 1, NOON + SECOND)
+
+    with database.transaction() as connection:
+        found = outbox.claim_posted_by(connection, posted, 10, "hook")
+        assert [message.payload["n"] for message in found] == expected
+        assert outbox.claim_posted_by(connection, posted, 10, "other") == []

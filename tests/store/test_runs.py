@@ -9,7 +9,7 @@ from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Document, Reason
-from store import alertlog, outbox, runs
+from store import alertlog, outbox, receivers, runs
 from store.alert_actions import ActionRow, add_action
 from store.alertlog import EventRow, StateRow
 from store.commits import commit_batch, register_model
@@ -19,6 +19,7 @@ from store.drift import DriftReport, save_report
 from store.errors import RunConflictError, StoreError, UnknownRunError
 from store.notifications import NotificationRow, append_notifications
 from store.preparing import prepare_batch
+from store.receivers import ReceiverState
 from store.rescoring import StoredText, replace_scores
 from store.schema import metadata
 from store.silences import add_silence
@@ -54,7 +55,6 @@ def fill(connection, run):
     message = outbox.Message(uuid4(), event_id, "console", {"a": 1})
     outbox.post(connection, [message])
     (claimed,) = outbox.claim(connection, datetime.now(UTC))
-    outbox.record_attempt(connection, claimed, outbox.DELIVERED, "done", NOON)
     write_tellings(connection, run.id, [Telling("r", "k", "topic", 5, event_id=event_id)], [])
     write_groups(connection, run.id, [GroupRow("g", NOON)], [])
     row = NotificationRow("r", "k", NOON, "firing", told=True, reason="x", event_id=event_id)
@@ -62,6 +62,9 @@ def fill(connection, run):
     end = NOON.replace(hour=14)
     silence = add_silence(connection, run.id, {"key": "k"}, NOON, end, "ann", "why")
     add_action(connection, run.id, ActionRow("silence", "ann", silence_id=silence))
+    done = outbox.Attempt(claimed, 1, outbox.DELIVERED, "accepted", "done", NOON)
+    outbox.record(connection, [done])
+    receivers.hold(connection, ReceiverState("console", 1, NOON))
     add_correction(connection, Correction(run.id, "1", "Macro", None, "ann"))
     register_model(connection, "n", Labels(("Macro",)))
     other = msgspec.structs.replace(prediction, model="n")
@@ -150,6 +153,7 @@ def test_deleting_a_run_takes_everything_of_it_and_nothing_else(connection):
         "runs",
         "models",
         "counters",
+        "receivers",
     }
 
     runs.delete_run(connection, "gone")

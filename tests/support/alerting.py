@@ -10,6 +10,7 @@ from ingest.document import Document
 from store import runs
 from store.commits import commit_batch
 from store.database import Database
+from store.preparing import prepare_batch
 from store.runs import Run
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -40,7 +41,9 @@ def commit_drawn(
         newest = at(first + len(timeline) - 1)
         step = Advance(PART, before and before.next_offset, Checkpoint(start + 1, newest))
         predictions = [_predicted(letter) for _, letter in moods]
-        commit_batch(connection, run.id, ScoredBatch(documents, predictions, [], [step]))
+        commit_batch(
+            connection, run.id, prepare_batch(ScoredBatch(documents, predictions, [], [step]))
+        )
 
 
 def _predicted(letter: str) -> Prediction:
