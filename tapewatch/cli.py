@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from alerts.rules import RulesError
+from alerts.spikes import SpikeError
 from classifier.errors import ClassifierError
 from ingest.files import FeedError
 from store.errors import StoreError
@@ -22,15 +23,18 @@ from tapewatch.commands import (
     replaying,
     rescoring,
     serving,
+    spikes,
     training,
 )
 from tapewatch.logs import configure_logs
 from tapewatch.metrics import MetricsPortError
 from tapewatch.remote.errors import ScorerError
+from tapewatch.series import SeriesError
 from tapewatch.settings import Settings
 
 _MENDABLE = (
-    StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError, MetricsPortError
+    StoreError, RulesError, FeedError, ClassifierError, ScorerError, ArchiveError, MetricsPortError,
+    SeriesError, SpikeError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -73,6 +77,7 @@ for _command in (
     rescoring.rescore,
     serving.serve,
     pruning.prune,
+    spikes.spikes,
 ):
     app.command()(_command)
 
