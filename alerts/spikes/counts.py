@@ -12,6 +12,7 @@ residuals.
 import math
 from datetime import timedelta
 
+from alerts.spikes import tails
 from alerts.spikes.extremes import OwnTail
 from alerts.spikes.families import Family
 from alerts.spikes.judged import UNKNOWN, Clock, Judged, greatest, levels, scales, spread
@@ -102,12 +103,15 @@ class CountModel:
         window.push((count - mean) ** 2 / self._family.variance(mean, total), mean, total)
         window.up.push(up)
         window.down.push(down)
-        up = window.up.temper(up) * self._weight(count - most, most)
-        return up, window.down.temper(down) * self._weight(least - count, least)
+        if total < self._family.least_total(self._parameters):
+            return 0.0, 0.0
+        up, down = window.up.temper(up), window.down.temper(down)
+        return self._weighed(up, count - most, most), self._weighed(down, least - count, least)
 
-    def _weight(self, change: float, mean: float) -> float:
-        """Below 1 for a change that is too small to matter, however unlikely."""
-        return min(1.0, max(0.0, change) / self._least_change(mean))
+    def _weighed(self, surprise: float, change: float, mean: float) -> float:
+        """The surprise, but never enough for an alert where the change is too small to matter."""
+        part = max(0.0, change) / self._least_change(mean)
+        return surprise if part >= 1 else min(surprise, self._parameters.threshold) * 0.9 * part
 
     def _least_change(self, mean: float) -> float:
         return max(self._parameters.minimum_excess, self._parameters.minimum_change * mean)
@@ -115,7 +119,7 @@ class CountModel:
     def _band(
         self, window: _Window, total: float, least: float, most: float
     ) -> tuple[float, float]:
-        at = self._parameters.threshold
+        at = min(self._parameters.row_threshold, tails.MOST)
         high = self._family.bound(window.up.bound(at), total, most, window.dispersion)
         low = self._family.floor(window.down.bound(at), total, least, window.dispersion)
         high = max(high, most + self._least_change(most))
@@ -127,11 +131,11 @@ class CountModel:
         self._clipped.push(min(count, CLIP * expected * far + CLIP))
         self._near.push(_level(self._counts, self._expected, self._short))
         self._far.push(_level(self._clipped, self._expected, self._long))
-        spreads, tails = self._clock.tick()
+        spreads, due = self._clock.tick()
         for window in self._windows:
             if spreads:
                 window.refresh(self._family)
-            if tails:
+            if due:
                 window.up.refresh()
                 window.down.refresh()
 

@@ -1,12 +1,14 @@
 """One series, row by row: from a value to a verdict.
 
-A verdict depends on the rows up to it and on nothing else, and the memory is bounded, so a detector
-is rebuilt by replaying the last days of its series from the same first row. Knows no wall clock.
+A verdict depends on the rows up to it and on nothing else, so a detector is rebuilt, bit for bit,
+by replaying its series from the same first row. Memory is bounded by the history. Knows no wall
+clock.
 
 Surprises come tempered from the model. Here they become verdicts: nothing alerts while the detector
 warms up; a row counts as new only if it is more surprising than all of the last hours, so that a
-burst shows once in the scores, whatever threshold somebody draws in them; and after an alert
-nothing alerts for a while, unless it is far more surprising still.
+burst shows once in the scores, whatever threshold somebody draws in them; a lone row must be more
+surprising than several in a row; and after an alert nothing alerts for a while, unless it is far
+more surprising still.
 """
 
 import math
@@ -22,6 +24,8 @@ from alerts.spikes.ring import Ring
 from alerts.spikes.season import Season
 from alerts.spikes.verdict import Reason, Verdict
 
+_UNITS = {Kind.AUTO: 1.0, Kind.COUNT: 1.0, Kind.SHARE: 0.25, Kind.REAL: 0.0}
+"""How far apart the quartiles of a season are at least."""
 FADED = 0.5
 """What a surprise still scores that the hours before have seen greater."""
 
@@ -46,11 +50,14 @@ class Detector:
         """Judge the next row; ``value`` None or NaN: the row is there, its value is not.
 
         Of a share, ``value`` is how many of ``total`` documents. Raises `SpikeError` for a row that
-        does not follow the last one, or for a value that the kind of series cannot have.
+        does not follow the last one, or for a value that the kind of series cannot have; such a row
+        changes nothing.
         """
         number = math.nan if value is None else float(value)
+        slot = self._slot_of(timestamp)
         self._check(number, total)
-        self._advance(timestamp)
+        self._advance(slot)
+        self._seen = timestamp
         judged = self._model_row(number, total)
         return self._verdict(timestamp, number, judged)
 
@@ -58,13 +65,13 @@ class Detector:
         """Forget everything: a new series, or one after a gap longer than the history."""
         self._rows = 0
         self._values = Ring(self._history)
-        self._recent: deque[float] = deque(maxlen=max(1, self.parameters.hold // self.step))
+        self._recent: deque[float] = deque(maxlen=max(0, -(-self.parameters.hold // self.step) - 1))
         self._streak: deque[float] = deque(maxlen=self.parameters.persistence)
         self._alerted: tuple[int, float] | None = None
         self._build()
 
     def _build(self) -> None:
-        self._season = Season(self.step, self._history)
+        self._season = Season(self.step, self._history, _UNITS[self._kind])
         self._model = self._new_model()
 
     def _new_model(self) -> CountModel | RealModel:
@@ -81,6 +88,9 @@ class Detector:
             self._check_share(value, total)
         elif self._kind is Kind.SHARE:
             raise SpikeError("a row of a share lacks its total: give one in every row")
+        self._check_value(value)
+
+    def _check_value(self, value: float) -> None:
         if math.isnan(value) or self._kind is Kind.REAL:
             return
         if value < 0 or value != int(value):
@@ -104,13 +114,13 @@ class Detector:
         for value in self._values.last(self._history).copy():
             self._model_step(float(value), 1.0)
 
-    def _advance(self, timestamp: datetime) -> None:
-        """Put the row on the grid; rows that are missing before it are rows without a value."""
+    def _slot_of(self, timestamp: datetime) -> int:
+        """The row's number on the grid that the first row began."""
         if timestamp.tzinfo is None:
-            raise SpikeError(f"{timestamp} has no time zone")
+            raise SpikeError(f"{timestamp} has no time zone: give aware times")
         if self._began is None or self._seen is None:
-            self._began = self._seen = timestamp
-            return
+            self._began = timestamp
+            return 0
         if timestamp <= self._seen:
             raise SpikeError(
                 f"{timestamp} does not come after {self._seen}: sort the rows, one for each moment"
@@ -120,14 +130,17 @@ class Detector:
                 f"{timestamp} and {self._seen} lie within one step of {self.step}: "
                 "sum up the rows of a step, or give a shorter one"
             )
-        slot = max(self._slot + 1, round((timestamp - self._began) / self.step))
+        return max(self._slot + 1, round((timestamp - self._began) / self.step))
+
+    def _advance(self, slot: int) -> None:
+        """Rows that are missing before the slot become rows without a value."""
         missing = slot - self._slot - 1
         if missing > self._history:
             self._begin()
         else:
             for _ in range(missing):
                 self._model_row(math.nan, None)
-        self._slot, self._seen = slot, timestamp
+        self._slot = slot
 
     def _model_row(self, value: float, total: int | None) -> Judged:
         self._rows += 1
@@ -147,7 +160,7 @@ class Detector:
         return judged
 
     def _verdict(self, timestamp: datetime, value: float, judged: Judged) -> Verdict:
-        surprise = min(self._streak) if len(self._streak) == self._streak.maxlen else 0.0
+        surprise = self._confirmed()
         new = surprise > max(self._recent, default=0.0)
         self._recent.append(surprise)
         warm = self._rows > self._warm_up
@@ -170,6 +183,11 @@ class Detector:
             surprise=surprise,
         )
 
+    def _confirmed(self) -> float:
+        """The surprise of as many rows as must agree, or of the newest alone, at a discount."""
+        together = min(self._streak) if len(self._streak) == self._streak.maxlen else 0.0
+        return max(0.0, together, self._streak[-1] - self.parameters.lone)
+
     def _reason(self, judged: Judged, value: float, shown: float, surprise: float) -> Reason:
         threshold = self.parameters.threshold
         if self._rows <= self._warm_up:
@@ -180,7 +198,9 @@ class Detector:
             return Reason.WITHIN_BAND
         if shown < threshold or self._holds(surprise):
             return Reason.HELD
-        return Reason.BEYOND_BAND if judged.row >= threshold else Reason.SUSTAINED
+        return (
+            Reason.BEYOND_BAND if judged.row >= self.parameters.row_threshold else Reason.SUSTAINED
+        )
 
     def _holds(self, surprise: float) -> bool:
         """Whether an alert so shortly before speaks for this row too."""

@@ -4,6 +4,7 @@ import math
 from typing import Protocol
 
 from alerts.spikes import tails
+from alerts.spikes.parameters import Parameters
 
 MOST_SHARE = 0.999
 
@@ -28,6 +29,9 @@ class Family(Protocol):
 
     def dispersion(self, spread: float, mean: float, total: float) -> float:
         """The over-dispersion for residuals of so many times the plain variance."""
+
+    def least_total(self, parameters: Parameters) -> int:
+        """The documents that a window must hold to be judged."""
 
 
 class NegativeBinomial:
@@ -56,6 +60,10 @@ class NegativeBinomial:
     def dispersion(self, spread: float, mean: float, total: float) -> float:  # noqa: ARG002
         """See `Family`."""
         return max(0.0, (spread - 1) / mean)
+
+    def least_total(self, parameters: Parameters) -> int:  # noqa: ARG002
+        """None: a count of few is told by its excess."""
+        return 0
 
 
 class BetaBinomial:
@@ -93,6 +101,10 @@ class BetaBinomial:
     def dispersion(self, spread: float, mean: float, total: float) -> float:  # noqa: ARG002
         """See `Family`."""
         return min(0.9, max(0.0, (spread - 1) / (total - 1))) if total > 1 else 0.0
+
+    def least_total(self, parameters: Parameters) -> int:
+        """See `Family`."""
+        return parameters.minimum_total
 
     @staticmethod
     def _share(mean: float, total: float) -> float:

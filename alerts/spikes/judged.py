@@ -1,7 +1,7 @@
 """What a model of a series finds in one row, before anybody decides whether to alert."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -53,13 +53,13 @@ def spread(squares: Ring) -> float:
 
 
 class Clock:
-    """When to fit anew: spreads every hour, tails every six, but every hour at first."""
+    """When to fit anew: spreads every hour (and six rows); tails every six times, at first each."""
 
-    FIRST_HOURS = 48
+    FIRST_TURNS = 48
     TAILS_EVERY = 6
 
     def __init__(self, step: timedelta) -> None:
-        self._every = max(1, timedelta(hours=1) // step)
+        self._every = max(6, timedelta(hours=1) // step)
         self._rows = 0
 
     def tick(self) -> tuple[bool, bool]:
@@ -68,10 +68,16 @@ class Clock:
         turn, rest = divmod(self._rows, self._every)
         if rest:
             return False, False
-        return True, turn % self.TAILS_EVERY == 0 or turn < self.FIRST_HOURS
+        return True, turn % self.TAILS_EVERY == 0 or turn < self.FIRST_TURNS
 
 
-def greatest(surprises: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """The greatest upwards and the greatest downwards."""
-    pairs = [*surprises, (0.0, 0.0)]
-    return max(up for up, _ in pairs), max(down for _, down in pairs)
+def greatest(surprises: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The greatest upwards and downwards of all windows, the row's own coming first.
+
+    A window speaks only while its newest row lies on the same side: what is over does not alert.
+    """
+    (up, down), *_ = surprises
+    return (
+        max(one for one, _ in surprises) if up > 0 else 0.0,
+        max(one for _, one in surprises) if down > 0 else 0.0,
+    )

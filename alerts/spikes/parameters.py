@@ -33,20 +33,23 @@ class Parameters:
     ``threshold``: -log10 of the tail probability, by the series' own past, at which it alerts.
     ``warm_up``: no alert before so much of the series (and ``warm_up_rows``) has been seen.
     ``hold``: after an alert nothing alerts for so long, unless ``escalation`` times as surprising.
-    ``persistence``: rows in a row that must be beyond the threshold.
+    ``persistence``: rows in a row that must be beyond the threshold, unless a single one is beyond
+    it by ``lone``; infinity makes no exception.
     ``minimum_excess``: documents (counts) a window must lie above or below its baseline.
-    ``minimum_change``: the same as a part of the baseline; of a real series, of its usual size.
-    ``minimum_total``: a share of fewer documents is taken as missing.
+    ``minimum_change``: the same as a part of the baseline. Real values know neither.
+    ``minimum_total``: a window with fewer documents says nothing of their share.
+    ``history``: how much of the series is remembered.
     """
 
     kind: Kind = Kind.AUTO
     sides: Sides = Sides.BOTH
-    threshold: float = 3.4
+    threshold: float = 2.9
     warm_up: timedelta = timedelta(days=2)
     warm_up_rows: int = 100
     hold: timedelta = timedelta(hours=12)
-    escalation: float = 1.5
-    persistence: int = 1
+    escalation: float = 3.0
+    persistence: int = 3
+    lone: float = 1.0
     minimum_excess: float = 5.0
     minimum_change: float = 0.5
     minimum_total: int = 10
@@ -57,3 +60,12 @@ class Parameters:
             raise SpikeError("the threshold must be above 0: it is -log10 of a probability")
         if self.persistence < 1:
             raise SpikeError("the persistence must be at least 1 row")
+        if self.hold < timedelta(0) or self.history <= timedelta(0):
+            raise SpikeError("a hold is not below 0, and a history is longer than nothing")
+        if self.lone < 0:
+            raise SpikeError("what a lone row must have more cannot be below 0")
+
+    @property
+    def row_threshold(self) -> float:
+        """The surprise at which a row alerts by itself."""
+        return self.threshold + (self.lone if self.persistence > 1 else 0.0)

@@ -42,7 +42,7 @@ class RealModel:
     """Judges one row after the other by those before it, then learns from it."""
 
     def __init__(self, parameters: Parameters, step: timedelta, history: int) -> None:
-        self._threshold = parameters.threshold
+        self._threshold = min(parameters.row_threshold, tails.MOST)
         self._short, self._long = levels(step)
         week = min(history, max(200, timedelta(days=7) // step))
         self._windows = [_Window(rows, history, week) for rows in scales(step)]

@@ -2,8 +2,9 @@
 
 Days are whole multiples of 24 hours back (UTC has no summer time). The same day of the week counts
 ``WEEKLY`` times once it is there. Of the sample, what lies far outside its quartiles is pulled in
-(Winsor's mean), so that a burst of yesterday is not expected today. Steps that do not divide a day
-have no season.
+(Winsor's mean), so that a burst of yesterday is not expected today. Quartiles that fall together,
+as those of thin counts do, are taken to be one ``unit`` apart. Steps that do not divide a day have
+no season.
 """
 
 import math
@@ -25,7 +26,8 @@ class Season:
     AROUND = timedelta(minutes=20)
     OUTSIDE = 2.0
 
-    def __init__(self, step: timedelta, rows: int) -> None:
+    def __init__(self, step: timedelta, rows: int, unit: float) -> None:
+        self._unit = unit
         self._day = _DAY // step if _DAY % step == timedelta(0) and step < _DAY else 0
         self._around = min(self.AROUND // step, max(0, self._day // 2 - 1))
         self._block = max(1, min(timedelta(hours=1) // step, self._day // 4)) if self._day else 1
@@ -48,13 +50,13 @@ class Season:
             recent = self._values.last(self._day or 288)
             if not len(recent):
                 return [math.nan]
-            return [float(winsorised(recent[None, :], self.OUTSIDE)[0])]
+            return [float(winsorised(recent[None, :], self.OUTSIDE, self._unit)[0])]
         offsets = np.arange(-self._around, self._around + 1)
         back = (offsets[None, :] - np.array(lags)[:, None]).ravel()
         ahead = np.arange(self._block)[:, None]
         rows = self._values.last(self._values.count)
         sample = rows[len(rows) + ahead + back[None, :]]
-        usual = winsorised(sample, self.OUTSIDE)
+        usual = winsorised(sample, self.OUTSIDE, self._unit)
         return [float(one) for one in usual]
 
     def _lags(self) -> list[int]:
@@ -68,7 +70,7 @@ class Season:
         return [d * self._day for d in days]
 
 
-def winsorised(sample: NDArray[np.float64], outside: float) -> NDArray[np.float64]:
+def winsorised(sample: NDArray[np.float64], outside: float, unit: float) -> NDArray[np.float64]:
     """Mean of each row, values beyond ``outside`` quartile distances pulled in; NaN if all are."""
     ordered = np.sort(sample, axis=1)
     known = np.sum(~np.isnan(ordered), axis=1)
@@ -80,7 +82,7 @@ def winsorised(sample: NDArray[np.float64], outside: float) -> NDArray[np.float6
         return found
 
     low, middle, high = quantile(0.25), quantile(0.5), quantile(0.75)
-    reach = outside * (high - low)
+    reach = outside * np.maximum(high - low, unit)
     pulled = np.clip(ordered, (middle - reach)[:, None], (middle + reach)[:, None])
     total = np.where(np.isnan(pulled), 0.0, pulled).sum(axis=1)
     means: NDArray[np.float64] = np.where(known > 0, total / np.maximum(known, 1), np.nan)

@@ -48,8 +48,11 @@ def spikes(  # noqa: PLR0913 - the options of the command
         float, typer.Option(min=0.1, help="-log10 of the probability at which a row alerts.")
     ] = _DEFAULT.threshold,
     persistence: Annotated[
-        int, typer.Option(min=1, help="Rows in a row that must be beyond the threshold.")
+        int, typer.Option(min=1, help="Rows in a row that must be beyond the threshold ...")
     ] = _DEFAULT.persistence,
+    lone: Annotated[
+        float, typer.Option(min=0, help="... unless one alone is beyond it by so much.")
+    ] = _DEFAULT.lone,
     warm_up: Annotated[
         timedelta | None,
         typer.Option("--warm-up", parser=_length, metavar="TIME", help="No alert before; 2d."),
@@ -70,6 +73,7 @@ def spikes(  # noqa: PLR0913 - the options of the command
         sides=sides,
         threshold=threshold,
         persistence=persistence,
+        lone=lone,
         warm_up=_DEFAULT.warm_up if warm_up is None else warm_up,
         hold=_DEFAULT.hold if hold is None else hold,
     )

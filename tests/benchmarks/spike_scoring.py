@@ -54,12 +54,12 @@ class Tally:
         """From 0 (never alerts) to 100; below 0 for what is worse than never."""
         return 100 * (self.points + self.anomalies * MISS) / (self.anomalies * (1 + MISS))
 
-    def summary(self) -> dict[str, float]:
+    def summary(self) -> dict[str, float | None]:
         return {
             "score": round(self.score, 1),
             "precision": round(1 - self.false_alarms / max(1, self.alerts), 3),
             "recall": round(self.found / self.anomalies, 3),
-            "median_delay_rows": float(np.median(self.delays)) if self.delays else math.nan,
+            "median_delay_rows": float(np.median(self.delays)) if self.delays else None,
             "alerts_a_series": round(self.alerts / self.series, 2),
             "false_alarms_a_series": round(self.false_alarms / self.series, 2),
         }

@@ -19,7 +19,7 @@ START = datetime(2015, 2, 26, 21, 40, tzinfo=UTC)
 CALM_ROWS = 4 * DAY
 """Rows at the start without anomalies."""
 
-DEVELOPMENT = range(100, 116)
+DEVELOPMENT = range(100, 124)
 EVALUATION = range(9000, 9032)
 
 
