@@ -212,10 +212,8 @@ class Detector:
 
 
 def _severity(surprise: float, threshold: float) -> int:
-    """0 below the threshold; 5 at it, 6 at one and a half times, 9 at nine times, 10 at most."""
-    if surprise < threshold:
-        return 0
-    return min(10, int(10 * surprise / (surprise + threshold)))
+    """0 below the threshold, 1 at it, three more for each factor of a hundred, at most 10."""
+    return 0 if surprise < threshold else min(10, 1 + int(1.5 * (surprise - threshold)))
 
 
 def _known(number: float) -> float | None:

@@ -147,7 +147,7 @@ def test_a_second_burst_is_held_for_twelve_hours(hours, second):
 
     assert alerting(found) == [AT, *second]
     assert found[AT + 12 * hours].reason is (Reason.BEYOND_BAND if second else Reason.HELD)
-    assert found[AT + 12 * hours].severity >= 5
+    assert found[AT + 12 * hours].severity >= 1
 
 
 def test_a_faint_burst_is_told_by_its_windows():
@@ -212,7 +212,7 @@ def test_verdicts_keep_their_promises(tail, seed):
 
     for verdict in found:
         assert 0 <= verdict.score < 1
-        assert (verdict.severity >= 5) == (verdict.severity > 0)
+        assert verdict.severity in range(11)
         assert not verdict.alert or (verdict.score >= 0.5 and verdict.severity > 0)
         assert verdict.alert == (verdict.reason in {Reason.BEYOND_BAND, Reason.SUSTAINED})
         if verdict.baseline is not None and verdict.upper is not None:
@@ -328,3 +328,13 @@ def test_the_same_weekday_is_expected_once_there_are_weeks():
     found = judged(values, step=timedelta(hours=1))
 
     assert alerting(found[21 * 24 :]) == []
+
+
+@pytest.mark.parametrize(("count", "least"), [(110, 1), (160, 2), (440, 7), (100_000, 10)])
+def test_severity_grows_with_the_deviation(count, least):
+    values = poisson()
+    values[AT] = count
+    found = judged(values)[AT]
+
+    assert least <= found.severity <= least + 2
+    assert found.severity == min(10, 1 + int(1.5 * (found.surprise - 2.9)))
