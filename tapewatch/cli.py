@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from alerts.backtest.comparison import KnownEventsError
 from alerts.rules import RulesError
+from alerts.spikes import SpikeError
 from classifier.errors import ClassifierError
 from ingest.files import FeedError
 from store.errors import StoreError
@@ -26,17 +27,19 @@ from tapewatch.commands import (
     replaying,
     rescoring,
     serving,
+    spikes,
     training,
 )
 from tapewatch.commands.backtesting import PlotError
 from tapewatch.logs import configure_logs
 from tapewatch.metrics import MetricsPortError
 from tapewatch.remote.errors import ScorerError
+from tapewatch.series import SeriesError
 from tapewatch.settings import Settings
 
 _MENDABLE = (
     StoreError, RulesError, KnownEventsError, PlotError, FeedError, ClassifierError, ScorerError,
-    ArchiveError, MetricsPortError,
+    ArchiveError, MetricsPortError, SeriesError, SpikeError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -79,6 +82,7 @@ for _command in (
     rescoring.rescore,
     serving.serve,
     pruning.prune,
+    spikes.spikes,
 ):
     app.command()(_command)
 app.add_typer(alerting.app, name="alerts")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from measuring import RESULTS, ROOT, write
 
-BENCHMARKS = ("engine", "store", "alerting", "kafka_consume", "live")
+BENCHMARKS = ("engine", "store", "alerting", "kafka_consume", "live", "spikes")
 _MODULES = {"store": "storing"}
 """Modules that are not called like their benchmark: one called store would hide the package."""
 

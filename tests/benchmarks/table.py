@@ -1,4 +1,4 @@
-"""The tables of README.md, made from the JSON that the benchmarks leave; run it to print them."""
+"""The tables of the pages, made from the JSON that the benchmarks leave; run it to print them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -46,6 +46,21 @@ def live_table(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {share} of saturation | {at['documents_per_second']:,.0f} | {cells} |"
 
 
+def spikes_table(found: Mapping[str, Any]) -> Iterator[str]:
+    """Each detector on the evaluation series, and the threshold it had."""
+    yield "| Detector | Score | Precision | Recall | Median delay | False alarms a series |"
+    yield "|---|---|---|---|---|---|"
+    for name, at in found["detectors"].items():
+        delay = at["median_delay_rows"]
+        rows = "-" if delay is None else f"{delay:g} row{'' if delay == 1 else 's'}"
+        mark = "**" if name == "tapewatch" else ""
+        yield (
+            f"| {name}, threshold {at['threshold']:g} | {mark}{at['score']:.1f}{mark} | "
+            f"{at['precision']:.2f} | {at['recall']:.2f} | {rows} | "
+            f"{at['false_alarms_a_series']:.1f} |"
+        )
+
+
 def tables() -> str:
     """Both, as they stand in README.md."""
     return "\n".join([*engine_table(read("engine")), "", *live_table(read("live"))])
@@ -53,3 +68,4 @@ def tables() -> str:
 
 if __name__ == "__main__":
     print(tables())  # noqa: T201
+    print("\n".join(spikes_table(read("spikes"))))  # noqa: T201

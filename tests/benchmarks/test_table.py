@@ -12,7 +12,7 @@ def test_the_tables_of_the_readme_are_those_of_the_kept_results():
 
 
 def test_every_kept_result_says_what_it_was_measured_on():
-    for name in ("engine", "store", "live", "kafka_consume"):
+    for name in ("engine", "store", "live", "kafka_consume", "spikes"):
         machine = read(name)["machine"]
         assert machine["processor"]
         assert machine["cores"] >= 1
