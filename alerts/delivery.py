@@ -30,6 +30,7 @@ class Reason(StrEnum):
     GONE = "gone"
     REFUSED = "refused"
     INTERNAL = "internal"
+    FAILING = "failing"
     RECEIVER_UNKNOWN = "receiver_unknown"
     RECEIVER_DISABLED = "receiver_disabled"
 

@@ -25,11 +25,11 @@ _LIKENESSES = str.maketrans(
 _LINK, _UNLINKED = "://", ":\u2215\u2215"
 
 
-def plain(text: str, limit: int) -> str:
+def plain(text: str, limit: int | None = None) -> str:
     """``text`` on one line: no control, bidi or other invisible characters; cut at ``limit``."""
-    shown = "".join(map(_visible, text[: 8 * limit]))
+    shown = "".join(map(_visible, text))
     line = " ".join(shown.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "\u2026"
+    return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "\u2026"
 
 
 def inert(text: str, limit: int = 100) -> str:

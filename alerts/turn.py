@@ -25,6 +25,12 @@ BATCH = 50
 BATCH_TIME = timedelta(seconds=0.5)
 """A turn ends when it is this old: so much is sent again if the sender dies before the commit."""
 
+STREAK = 10
+"""So many failures one after the other are taken to be the receiver's, whatever it says."""
+
+_STREAK_DOUBLINGS = 3
+"""After a streak a receiver is asked again soon: it may be the messages after all."""
+
 _BURIED_AT_ONCE = 10_000
 
 
@@ -64,21 +70,29 @@ class Turn:
 
     def _send(self, channel: Channel, state: ReceiverState) -> None:
         """Attempt the claimed messages in order, as far as the receiver and the time allow."""
-        started = self.clock()
+        started, streak = self.clock(), 0
         waiting: set[str | None] = set()
-        for message in outbox.claim(self.connection, self.due, BATCH, self.receiver.name):
+        for message in self._claim(state):
             if message.dedup_key in waiting:
                 continue
             error = self._attempt(channel, state, message)
+            streak = 0 if error is None else streak + 1
             if error is None and state.failures:
                 receivers.release(self.connection, state.name)
                 state = ReceiverState(state.name)
-            if error is not None and self._ends_turn(error, state):
+            if error is not None and self._ends_turn(error, state, streak):
                 return
             if self.attempts[-1].status == outbox.PENDING:
                 waiting.add(message.dedup_key)
             if self.clock() - started > BATCH_TIME:
                 return
+
+    def _claim(self, state: ReceiverState) -> list[Message]:
+        # After a streak what has not failed yet comes first: else messages that a receiver will
+        # never take could be all that it is ever asked.
+        untried_first = state.reason == Reason.FAILING
+        name = self.receiver.name
+        return outbox.claim(self.connection, self.due, BATCH, name, untried_first=untried_first)
 
     def _attempt(
         self, channel: Channel, state: ReceiverState, message: Message
@@ -126,24 +140,28 @@ class Turn:
         earlier = state.failures if error.concerns_receiver else message.attempts
         return outbox.PENDING, now + pause(earlier, self.random, error.retry_after)
 
-    def _ends_turn(self, error: DeliveryError, state: ReceiverState) -> bool:
+    def _ends_turn(self, error: DeliveryError, state: ReceiverState, streak: int) -> bool:
         """Disable or hold back the receiver where a failure is not one of the message alone."""
         name, now, last = self.receiver.name, self.clock(), self.attempts[-1]
         if error.reason is Reason.GONE:
             log.error("receiver_disabled", receiver=name, error=str(error))
             receivers.disable(self.connection, name, now, error.reason, str(error))
-            return True
-        if not error.concerns_receiver:
+        elif error.concerns_receiver:
+            wait = pause(state.failures, self.random, error.retry_after)
+            self._hold(state, last.due or now + wait, error.reason, str(error))
+            if last.status == outbox.DEAD:
+                self._give_up(self._too_old(now), error.reason, f"not tried: {error}")
+        elif streak >= STREAK:
+            wait = pause(min(state.failures, _STREAK_DOUBLINGS), self.random)
+            detail = f"{streak} failures in a row, the last: {error}"
+            self._hold(state, now + wait, Reason.FAILING, detail)
+        else:
             return False
-        until = last.due or now + pause(state.failures, self.random, error.retry_after)
-        failures = state.failures + 1
-        receivers.hold(
-            self.connection,
-            ReceiverState(name, failures, until, reason=error.reason, detail=str(error)),
-        )
-        if last.status == outbox.DEAD:
-            self._give_up(self._too_old(now), error.reason, f"not tried: {error}")
         return True
+
+    def _hold(self, state: ReceiverState, until: datetime, reason: Reason, detail: str) -> None:
+        held = ReceiverState(state.name, state.failures + 1, until, reason=reason, detail=detail)
+        receivers.hold(self.connection, held)
 
     def _too_old(self, now: datetime) -> list[Message]:
         """What else waits for a receiver that cannot be reached, and is as old as what died."""

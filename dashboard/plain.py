@@ -4,19 +4,13 @@ What comes out is for elements that show text as it is (``st.text``, tables, cha
 Markdown. Knows no Streamlit.
 """
 
-import unicodedata
 from datetime import datetime, timedelta
 
+from alerts.text import plain
+
+__all__ = ["DASH", "interval", "lasting", "moment", "paragraphs", "plain"]
+
 DASH = "\u2013"
-_JOINERS = "\u200c\u200d"
-"""Invisible, but scripts and emoji need them, and they turn nothing around."""
-
-
-def plain(text: str, limit: int | None = None) -> str:
-    """``text`` on one line: no control, bidi or other invisible characters; cut at ``limit``."""
-    shown = "".join(map(_visible, text))
-    line = " ".join(shown.split())
-    return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def paragraphs(text: str) -> str:
@@ -49,12 +43,3 @@ def lasting(duration: timedelta) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min")]
     told = [f"{count} {unit}" for count, unit in parts if count]
     return " ".join(told[:2]) or "under a minute"
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if character in "\n\r\t\v\f" or category in {"Zl", "Zp"}:
-        return " "
-    if category in {"Cc", "Cf", "Cs", "Co", "Cn"} and character not in _JOINERS:
-        return ""
-    return character

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
+    false,
     func,
     insert,
     or_,
@@ -98,13 +99,19 @@ def post(connection: Connection, messages: Sequence[Message], now: datetime | No
 
 
 def claim(
-    connection: Connection, now: datetime, limit: int = 1, receiver: str | None = None
+    connection: Connection,
+    now: datetime,
+    limit: int = 1,
+    receiver: str | None = None,
+    *,
+    untried_first: bool = False,
 ) -> list[Message]:
     """Due messages in the order of their posting, locked until the caller's transaction ends.
 
     A message comes only with all older ones of its receiver and dedup key that are pending.
+    ``untried_first``: those of which nothing has failed yet before the others.
     """
-    return _claim(connection, _is_due(now), limit, receiver)
+    return _claim(connection, _is_due(now), limit, receiver, untried_first=untried_first)
 
 
 def claim_posted_by(
@@ -115,7 +122,12 @@ def claim_posted_by(
 
 
 def _claim(
-    connection: Connection, wanted: ColumnElement[bool], limit: int, receiver: str | None
+    connection: Connection,
+    wanted: ColumnElement[bool],
+    limit: int,
+    receiver: str | None,
+    *,
+    untried_first: bool = False,
 ) -> list[Message]:
     table = outbox.c
     alert = (table.receiver, table.dedup_key)
@@ -124,17 +136,20 @@ def _claim(
         table.seq,
         func.row_number().over(partition_by=alert, order_by=table.seq).label("place"),
         func.bool_and(wanted).over(partition_by=alert, order_by=table.seq).label("ready"),
+        func.max(table.attempts).over(partition_by=alert, order_by=table.seq).label("tried"),
     ).where(table.status == PENDING)
     if receiver is not None:
         pending = pending.where(table.receiver == receiver)
     ranked = pending.subquery()
-    ready = select(ranked.c.id, ranked.c.place).where(ranked.c.ready)
-    chosen = ready.order_by(ranked.c.seq).limit(limit).cte("chosen")
+    turn = ranked.c.tried > 0 if untried_first else false()
+    ready = select(ranked.c.id, ranked.c.seq, ranked.c.place, turn.label("turn"))
+    ready = ready.where(ranked.c.ready).order_by("turn", ranked.c.seq).limit(limit)
+    chosen = ready.cte("chosen")
     statement = (
         select(*_COLUMNS, chosen.c.place)
         .join(chosen, chosen.c.id == table.id)
         .where(table.status == PENDING, wanted)
-        .order_by(table.seq)
+        .order_by(chosen.c.turn, chosen.c.seq)
         .with_for_update(of=outbox, skip_locked=True)
     )
     claimed: list[Message] = []

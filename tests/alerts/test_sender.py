@@ -322,6 +322,39 @@ def test_a_receiver_that_is_away_is_asked_by_one_message_at_a_time(database, run
     assert statuses(database) == {"pending": 20}
 
 
+def test_ten_failures_in_a_row_are_the_receivers(database, run, hook):
+    rules = rules_for(hook.url)
+    post(database, run, rules, *(event(key=f"K{n}") for n in range(30)))
+    hook.decide = lambda _: Reply(500)
+
+    asked = []
+    for seconds in (0, 4, 5, 14, 15):
+        hook.posts.clear()
+        send(database, rules, NOON + seconds * SECOND)
+        asked.append(len(hook.posts))
+
+    assert asked == [10, 0, 10, 0, 10]
+
+
+def test_messages_that_a_receiver_cannot_take_do_not_stop_the_others_for_long(database, run, hook):
+    rules = rules_for(hook.url)
+    post(database, run, rules, *(event(key=f"K{n}") for n in range(40)))
+    hook.decide = lambda sent: Reply(400 if int(sent.body["key"][1:]) < 25 else 204)
+
+    for seconds in range(0, 20, 5):
+        send(database, rules, NOON + seconds * SECOND)
+
+    assert statuses(database) == {"pending": 25, "delivered": 15}
+
+
+def test_a_success_ends_a_row_of_failures(database, run, hook):
+    rules = rules_for(hook.url)
+    post(database, run, rules, *(event(key=f"K{n}") for n in range(20)))
+    hook.answer(*[500] * 9, 204, *[500] * 9, 204)
+
+    assert send(database, rules, NOON) == 20
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_receiver_that_asks_for_time_gets_it_for_all_messages(database, run, hook, status):
     rules = rules_for(hook.url)

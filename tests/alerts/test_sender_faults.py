@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, select
+from structlog.testing import capture_logs
 from support import killed_sender
 from support.commands import ROOT, environment
 from support.hooks import Reply, hook_server
@@ -103,7 +104,7 @@ def test_ten_thousand_messages_go_out_in_order_through_a_receiver_that_fails_hal
     post(database, count, keys)
 
     now, rounds = NOON, 0
-    with sender_of(database, rules_for(hook)) as sender:
+    with capture_logs(), sender_of(database, rules_for(hook)) as sender:
         while statuses(database).get("pending"):
             sender.send_due(now)
             now += 10 * MINUTE

@@ -310,3 +310,16 @@ def test_what_is_old_is_claimed_whether_it_is_due_or_not(database, event_id, pos
         found = outbox.claim_posted_by(connection, posted, 10, "hook")
         assert [message.payload["n"] for message in found] == expected
         assert outbox.claim_posted_by(connection, posted, 10, "other") == []
+
+
+def test_what_has_not_failed_may_come_first_and_an_alert_stays_together(database, event_id):
+    post(database, event_id, 1, 2, key="a")
+    post(database, event_id, 3, key="b")
+    with database.transaction() as connection:
+        first = outbox.claim(connection, NOON)[0]
+        outbox.record(connection, [Attempt(first, 1, PENDING, "x", "", NOON, None, NOON)])
+
+    with database.transaction() as connection:
+        found = outbox.claim(connection, NOON, 9, "hook", untried_first=True)
+        assert [message.payload["n"] for message in found] == [3, 1, 2]
+        assert claim(connection) == [1, 2, 3]
