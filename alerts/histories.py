@@ -19,6 +19,8 @@ from store.minutes import Minutes
 _COLUMNS = ("documents", "negative", "neutral", "positive", "score_sum")
 _DOCUMENTS, _NEGATIVE, _SCORE = 0, 1, 4
 
+_Measured = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
+
 
 class History(Series):
     """The minutes of one key, to be judged at the grid points in (after, until]."""
@@ -30,7 +32,7 @@ class History(Series):
         self._sums = np.concatenate(
             [np.zeros((1, len(_COLUMNS)), np.int64), columns.cumsum(axis=0)]
         )
-        self._met: dict[str, NDArray[np.int64]] = {}
+        self._met: dict[Rule, NDArray[np.int64]] = {}
 
     def window(self, start: datetime, end: datetime) -> Sums:
         """The sum over the minutes that begin in [start, end)."""
@@ -51,41 +53,43 @@ class History(Series):
         """The first grid point from ``now`` on that a calm key must be judged at; None: none."""
         if rule.on_silence is NoData.ALERT and not rule.expects:
             return now  # whether it is missed depends on each window that it had documents in
-        met = self._met.get(rule.name)
+        met = self._met.get(rule)
         if met is None:
-            met = self._met[rule.name] = self._points(rule)
+            met = self._met[rule] = self._points(rule)
         index = int(np.searchsorted(met, _minute(now)))
         return _moment(met[index]) if index < len(met) else None
 
+    def values(self, rule: Rule) -> NDArray[np.float64]:
+        """The metric of ``rule`` at every grid point whose window can be judged, in order."""
+        _, values, enough = self._measured(rule)
+        return values[enough]
+
     def _points(self, rule: Rule) -> NDArray[np.int64]:
         """Every grid point at which the threshold is met, in minutes of the UNIX epoch."""
-        first, last = self._after, self._until
+        grid, values, enough = self._measured(rule)
+        beyond = values >= rule.threshold if rule.operator == ">=" else values <= rule.threshold
+        return grid[enough & beyond]
+
+    def _measured(self, rule: Rule) -> _Measured:
+        """The grid points, the metric at each, and whether ``alerts.decisions`` would judge it."""
         step = rule.every // MINUTE
-        grid = np.arange(first + step - first % step, last + 1, step)
+        first = self._after + step - self._after % step
+        grid = np.arange(first, self._until + 1, step)
         ends = np.searchsorted(self._minutes, grid)
         begins = np.searchsorted(self._minutes, grid - rule.window // MINUTE)
-        return grid[_is_met(rule, self._sums[ends] - self._sums[begins])]
+        sums = self._sums[ends] - self._sums[begins]
+        documents = sums[:, _DOCUMENTS]
+        enough = documents >= rule.min_documents
+        if rule.metric is Metric.DOCUMENTS:
+            return grid, documents.astype(np.float64), enough
+        if rule.metric is Metric.NEGATIVE_COUNT:
+            return grid, sums[:, _NEGATIVE].astype(np.float64), enough
+        share = rule.metric is Metric.NEGATIVE_SHARE
+        whole = sums[:, _NEGATIVE].astype(np.float64) if share else sums[:, _SCORE] / SCALE
+        return grid, whole / np.maximum(documents, 1), enough & (documents > 0)
 
     def _index(self, moment: datetime) -> int:
         return int(np.searchsorted(self._minutes, _ceiling(moment)))
-
-
-def _is_met(rule: Rule, sums: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether ``alerts.decisions.find`` would say met, for each row of sums (n, 5)."""
-    documents = sums[:, _DOCUMENTS]
-    enough = documents >= rule.min_documents
-    values: NDArray[np.float64]
-    if rule.metric is Metric.DOCUMENTS:
-        values = documents.astype(np.float64)
-    elif rule.metric is Metric.NEGATIVE_COUNT:
-        values = sums[:, _NEGATIVE].astype(np.float64)
-    else:
-        enough &= documents > 0
-        share = rule.metric is Metric.NEGATIVE_SHARE
-        whole = sums[:, _NEGATIVE].astype(np.float64) if share else sums[:, _SCORE] / SCALE
-        values = whole / np.maximum(documents, 1)
-    beyond = values >= rule.threshold if rule.operator == ">=" else values <= rule.threshold
-    return np.asarray(enough & beyond)
 
 
 def _minute(moment: datetime) -> int:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from alerts.fields import Identifier, RulesError, Severity, duration
+from alerts.locating import line_of
 from alerts.policies import (
     Flapping,
     Grouping,
@@ -162,7 +163,12 @@ def load_rules(path: Path, environment: Mapping[str, str] | None = None) -> Rule
         content = path.read_bytes()
     except OSError as error:
         raise RulesError(f"cannot read the rules file {path}: {error.strerror}") from error
-    return parse_rules(content, str(path), environment or {})
+    try:
+        return parse_rules(content, str(path), environment or {})
+    except RulesError as error:
+        said = str(error).removeprefix(f"{path}: ")
+        line = line_of(content.decode("utf-8", "replace"), said)
+        raise (RulesError(f"{path}:{line}: {said}") if line else error) from error.__cause__
 
 
 def parse_rules(content: bytes, where: str, environment: Mapping[str, str]) -> RuleSet:

@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from alerts.evaluation import evaluate
 from alerts.histories import History
 from alerts.rules import GRID, Rule, RuleSet
-from alerts.windows import Series, floor
+from alerts.windows import floor
 from store.alertlog import EventRow
 from store.buckets import list_keys, span
 from store.database import Connection, Database
 from store.minutes import read_minutes
 
 Kinds = tuple[str, ...]
-_Subject = tuple[str, str, list[Rule]]
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 READERS = 4
 """Keys under way at once: most of the work is PostgreSQL's, on cores of its own."""
@@ -47,35 +49,67 @@ def judge_history(
     run_id: int,
     rules: RuleSet,
     judged: Span,
-    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    on_progress: Progress = lambda _done, _all: None,
 ) -> list[EventRow]:
-    """Every event of ``rules`` within the span, in order; the state before it is inactive.
+    """Every event of ``rules`` within the span, in order; the state before it is inactive."""
+
+    def judge(subject: Subject) -> list[EventRow]:
+        found = (
+            evaluate(rule, {subject.key: history}, {}, judged.after, judged.until)
+            for rule, history in subject.histories()
+        )
+        return [event for outcome in found for event in outcome.events]
+
+    every = over_keys(database, run_id, rules, judged, judge, on_progress)
+    events = [event for of_key in every for event in of_key]
+    return sorted(events, key=lambda event: (event.at, event.rule, event.key))
+
+
+def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
+    database: Database,
+    run_id: int,
+    rules: RuleSet,
+    judged: Span,
+    work: Callable[["Subject"], T],
+    on_progress: Progress = lambda _done, _all: None,
+) -> Iterator[T]:
+    """What ``work`` makes of every key that some rule judges, in order of scope and key.
 
     Several keys are read at once, each in a transaction of its own. ``on_progress`` is told how
     many keys are done, and of how many.
     """
     with database.transaction() as connection:
-        subjects = list(_subjects(connection, run_id, rules))
+        wanted = list(_wanted(connection, run_id, rules))
 
-    def judge(subject: _Subject) -> list[EventRow]:
-        scope, key, of_key = subject
+    def read(one: tuple[str, str, list[Rule]]) -> T:
+        scope, key, of_key = one
         with database.transaction() as connection:
-            series = _read(connection, run_id, scope, key, of_key, judged)
-        found = (
-            evaluate(rule, {key: series[rule.kinds]}, {}, judged.after, judged.until)
-            for rule in of_key
-        )
-        return [event for outcome in found for event in outcome.events]
+            minutes = _read(connection, run_id, scope, key, of_key, judged)
+        return work(Subject(scope, key, of_key, minutes))
 
-    events: list[EventRow] = []
     with ThreadPoolExecutor(READERS) as pool:
-        for done, some in enumerate(pool.map(judge, subjects), 1):
-            events += some
-            on_progress(done, len(subjects))
-    return sorted(events, key=lambda event: (event.at, event.rule, event.key))
+        for done, result in enumerate(pool.map(read, wanted), 1):
+            yield result
+            on_progress(done, len(wanted))
 
 
-def _subjects(connection: Connection, run_id: int, rules: RuleSet) -> Iterator[_Subject]:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A scope and key, the rules that judge it, and its minutes by the kinds that they want."""
+
+    scope: str
+    key: str
+    rules: Sequence[Rule]
+    minutes: Mapping[Kinds, History]
+
+    def histories(self) -> Iterator[tuple[Rule, History]]:
+        """Each rule with the history that it judges."""
+        return ((rule, self.minutes[rule.kinds]) for rule in self.rules)
+
+
+def _wanted(
+    connection: Connection, run_id: int, rules: RuleSet
+) -> Iterator[tuple[str, str, list[Rule]]]:
     """Every scope and key that some rule judges, with those rules."""
     for scope in sorted({rule.scope for rule in rules.rules}):
         of_scope = [rule for rule in rules.rules if rule.scope == scope]
@@ -94,7 +128,7 @@ def _read(  # noqa: PLR0913 - one key of one run
     key: str,
     rules: Sequence[Rule],
     judged: Span,
-) -> Mapping[Kinds, Series]:
+) -> Mapping[Kinds, History]:
     """The key's minutes for each choice of kinds, as far back as any of the rules looks."""
     start = judged.after - max(rule.reach for rule in rules)
     return {
