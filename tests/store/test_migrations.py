@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
 
@@ -15,7 +16,9 @@ from store import runs
 from store.database import Database
 from store.errors import DatabaseUnavailableError
 from store.schema import metadata
+from store.tellings import read_tellings
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 SCRIPTS = Path(store.database.__file__).parent / "migrations"
 
 
@@ -102,3 +105,31 @@ def test_the_versions_are_one_line():
 def test_a_database_that_is_away_is_told_as_such():
     with pytest.raises(DatabaseUnavailableError, match="PostgreSQL is away"):
         Database("postgresql://127.0.0.1:1/nothing").migrate()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_fires_while_the_lifecycle_comes_is_still_told_to_end(database, told):
+    with database.transaction() as connection:
+        command.upgrade(configuration(connection), "0003")
+        connection.exec_driver_sql(
+            "insert into runs (name) values ('live');"
+            "insert into alert_states values (1, 'r', 'k', 'firing', 'epoch', 'epoch');"
+            "insert into alert_events (run_id, rule, key, scope, at, previous, state, reason,"
+            " severity, fired_at, window_start, window_end) values"
+            " (1, 'r', 'k', 'topic', 'epoch', 'inactive', 'firing', 'x', 7, 'epoch', 'epoch',"
+            " 'epoch')"
+        )
+        if told:
+            connection.exec_driver_sql(
+                "insert into outbox (id, event_id, receiver, payload)"
+                " values (gen_random_uuid(), 1, 'console', '{}')"
+            )
+
+    database.migrate()
+
+    with database.transaction() as connection:
+        (telling,) = read_tellings(connection, 1)
+    assert (telling.rule, telling.key, telling.scope, telling.severity) == ("r", "k", "topic", 7)
+    assert (telling.state, telling.told_state, telling.event_id) == ("firing", "firing", 1)
+    assert (telling.began_at, telling.told_began_at) == (EPOCH, EPOCH)
+    assert telling.quiet is not told
