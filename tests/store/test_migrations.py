@@ -21,7 +21,9 @@ from store.database import Database
 from store.errors import DatabaseUnavailableError
 from store.outbox import Message
 from store.schema import metadata
+from store.tellings import read_tellings
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 SCRIPTS = Path(store.database.__file__).parent / "migrations"
 
 
@@ -166,3 +168,31 @@ def test_messages_from_before_are_numbered_by_age_and_get_the_key_of_their_alert
     assert found == [3, 2, 1, 9]
     assert keys == {hashlib.sha256(b"live\x1fr\x1fsymbol\x1fMHBK").hexdigest(), "new"}
     assert reasons == {"accepted": 1, "unknown": 2}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_fires_while_the_lifecycle_comes_is_still_told_to_end(database, told):
+    with database.transaction() as connection:
+        command.upgrade(configuration(connection), "0003")
+        connection.exec_driver_sql(
+            "insert into runs (name) values ('live');"
+            "insert into alert_states values (1, 'r', 'k', 'firing', 'epoch', 'epoch');"
+            "insert into alert_events (run_id, rule, key, scope, at, previous, state, reason,"
+            " severity, fired_at, window_start, window_end) values"
+            " (1, 'r', 'k', 'topic', 'epoch', 'inactive', 'firing', 'x', 7, 'epoch', 'epoch',"
+            " 'epoch')"
+        )
+        if told:
+            connection.exec_driver_sql(
+                "insert into outbox (id, event_id, receiver, payload)"
+                " values (gen_random_uuid(), 1, 'console', '{}')"
+            )
+
+    database.migrate()
+
+    with database.transaction() as connection:
+        (telling,) = read_tellings(connection, 1)
+    assert (telling.rule, telling.key, telling.scope, telling.severity) == ("r", "k", "topic", 7)
+    assert (telling.state, telling.told_state, telling.event_id) == ("firing", "firing", 1)
+    assert (telling.began_at, telling.told_began_at) == (EPOCH, EPOCH)
+    assert telling.quiet is not told
