@@ -26,6 +26,7 @@ from tapewatch.commands import (
     receivers,
     replaying,
     rescoring,
+    rules,
     serving,
     spikes,
     training,
@@ -87,6 +88,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(alerting.app, name="alerts")
 app.add_typer(receivers.app, name="receivers")
+app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:

@@ -214,3 +214,57 @@ def test_what_cannot_be_is_said_in_a_line(files, backtest, arguments, said):
 
     assert said in failed.stdout + failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.fixture
+def rules(database):
+    """Runs `tapewatch rules` on the database."""
+    url = database.engine.url.render_as_string(hide_password=False)
+
+    def rules(*arguments, **options):
+        return tapewatch("rules", *arguments, database_url=url, **options)
+
+    return rules
+
+
+@pytest.mark.parametrize("wished", [3.6, 7.1])
+def test_a_suggested_threshold_tells_no_more_often_than_wished(
+    database, files, rules, backtest, tmp_path, wished
+):
+    arguments = ("--run", "history", "--rules", files["strict"], "--alerts-per-week", wished)
+
+    [found] = report(rules("suggest", *arguments, "--json"))["rules"]
+
+    assert found["rule"] == "turns"
+    assert found["alerts_per_week"] == pytest.approx(7, 0.02)
+    assert found["suggested_alerts_per_week"] <= wished
+    tried = tmp_path / "tried.toml"
+    changed = STRICT.replace("threshold = 0.7", f"threshold = {found['suggested']}")
+    tried.write_text(changed.replace("clear = 0.5", f"clear = {found['suggested_clear']}"))
+    shown = report(backtest("--run", "history", "--rules", tried, "--json"))
+    weeks = (
+        datetime.fromisoformat(shown["end"]) - datetime.fromisoformat(shown["start"])
+    ) / timedelta(days=7)
+    assert len(shown["alerts"]) / weeks == pytest.approx(
+        found["suggested_alerts_per_week"], abs=0.001
+    )
+    assert shown["alerts"]
+
+
+def test_where_no_threshold_tells_so_seldom_that_is_said(files, rules):
+    arguments = ("--run", "history", "--rules", files["strict"], "--alerts-per-week", 0)
+
+    assert "turns: no threshold tells so seldom" in rules("suggest", *arguments).stdout
+
+
+def test_a_right_file_is_shown_and_a_wrong_one_told_with_its_line(files, rules, tmp_path):
+    shown = rules("check", files["loose"]).stdout
+    plain = report(rules("check", files["loose"], "--json"))
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(STRICT.replace('window = "20m"', 'window = "20"'))
+
+    failed = rules("check", wrong, fails=True)
+
+    assert "is right: 3 rules, 1 receivers (console)" in shown
+    assert [rule["name"] for rule in plain["rules"]] == ["other-name", "counts", "silent"]
+    assert f"{wrong}:6: 'turns': `window`: '20' is no duration" in failed.stderr

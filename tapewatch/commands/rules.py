@@ -1,0 +1,153 @@
+"""``rules``: is a rules file right, and what thresholds would have told as often as wished."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alerts.backtest.history import whole_span
+from alerts.backtest.suggestion import Suggestion, suggest
+from alerts.rules import Rule
+from store.runs import LIVE
+from tapewatch import console
+from tapewatch.commands.options import Json, RulesFile, RunName
+from tapewatch.database import open_database
+from tapewatch.settings import Settings
+from tapewatch.wiring import existing_run, read_rules
+
+app = typer.Typer(
+    help="Check a rules file, and find thresholds that tell as often as you wish.",
+    no_args_is_help=True,
+)
+
+RulesArgument = Annotated[
+    Path | None, typer.Argument(help="Rules file; by default that of TAPEWATCH_RULES.")
+]
+
+
+@app.command()
+def check(file: RulesArgument = None, as_json: Json = False) -> None:
+    """Read a rules file as the alerter would; a mistake is told with its line."""
+    settings = Settings()
+    read = read_rules(settings, file)
+    rules = [_plain(rule) for rule in read.rules]
+    receivers = [receiver.name for receiver in read.receivers]
+    path = str(file or settings.rules)
+    if as_json:
+        console.print_json({"file": path, "rules": rules, "receivers": receivers})
+        return
+    columns = ("rule", "scope", "keys", "fires when", "window", "every", "for", "severity")
+    shown = [
+        (r.name, r.scope, ", ".join(r.keys) or "every one", _condition(r), _length(r.window),
+         _length(r.every), _length(r.for_duration), r.severity)
+        for r in read.rules
+    ]  # fmt: skip
+    console.print_table("Rules", columns, shown)
+    console.output.print(
+        f"{path} is right: {len(rules)} rules, {len(receivers)} receivers ({', '.join(receivers)})"
+    )
+
+
+@app.command("suggest")
+def suggest_thresholds(
+    alerts_per_week: Annotated[
+        float,
+        typer.Option("--alerts-per-week", min=0.0, help="How many alerts a rule may tell a week."),
+    ],
+    run: RunName = LIVE,
+    rules: RulesFile = None,
+    as_json: Json = False,
+) -> None:
+    """Find, on a run's history, the threshold of each rule that would have told that often."""
+    settings = Settings()
+    read = read_rules(settings, rules)
+    begun = time.monotonic()
+    with open_database(settings, "tapewatch-suggest") as database:
+        found = existing_run(database, run)
+        with database.transaction() as connection:
+            span = whole_span(connection, found.id)
+        if span is None:
+            console.output.print(f"Run {run} holds no document yet: replay a feed into it first.")
+            raise typer.Exit(1)
+        with console.progress_bar() as progress:
+            task = progress.add_task(f"Trying thresholds on {run}", total=None, detail="")
+
+            def on_progress(done: int, steps: int) -> None:
+                progress.update(task, completed=done, total=steps)
+
+            made = suggest(database, found.id, read, span, alerts_per_week, on_progress)
+    rows = [_suggested(suggestion) for suggestion in made]
+    if as_json:
+        console.print_json(
+            {
+                "run": run,
+                "start": span.after.isoformat(),
+                "end": span.until.isoformat(),
+                "alerts_per_week": alerts_per_week,
+                "rules": rows,
+                "seconds": round(time.monotonic() - begun, 2),
+            }
+        )
+        return
+    columns = ("rule", "threshold", "alerts a week", "suggested", "clear", "alerts a week")
+    shown = [
+        (r["rule"], r["threshold"], r["alerts_per_week"], r["suggested"], r["suggested_clear"],
+         r["suggested_alerts_per_week"])
+        for r in rows
+    ]  # fmt: skip
+    weeks = (span.until - span.after) / timedelta(days=7)
+    console.print_table(f"At most {alerts_per_week:g} alerts a week of each rule", columns, shown)
+    for row in rows:
+        if (row["suggested_alerts_per_week"] or 0.0) > alerts_per_week:
+            console.output.print(
+                f"{row['rule']}: no threshold tells so seldom; a longer `for` or more "
+                "`min_documents` may"
+            )
+    console.output.print(
+        f"Counted on run {run}, {weeks:.1f} weeks; what comes may be otherwise. "
+        "`tapewatch backtest` shows the alerts themselves."
+    )
+
+
+def _suggested(suggestion: Suggestion) -> dict[str, Any]:
+    chosen, rate = suggestion.suggested, suggestion.per_week
+    return {
+        "rule": suggestion.rule.name,
+        "threshold": suggestion.rule.threshold,
+        "alerts_per_week": round(suggestion.before_per_week, 3),
+        "suggested": chosen and chosen.threshold,
+        "suggested_clear": chosen and chosen.clear,
+        "suggested_alerts_per_week": None if rate is None else round(rate, 3),
+    }
+
+
+def _plain(rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "metric": str(rule.metric),
+        "scope": rule.scope,
+        "keys": list(rule.keys),
+        "operator": rule.operator,
+        "threshold": rule.threshold,
+        "clear": rule.clear_threshold,
+        "window_seconds": rule.window.total_seconds(),
+        "every_seconds": rule.every.total_seconds(),
+        "for_seconds": rule.for_duration.total_seconds(),
+        "min_documents": rule.min_documents,
+        "severity": rule.severity,
+        "receivers": list(rule.receivers),
+    }
+
+
+def _condition(rule: Rule) -> str:
+    return f"{rule.metric.value.replace('_', ' ')} {rule.operator} {rule.threshold:g}"
+
+
+def _length(span: timedelta) -> str:
+    minutes = int(span / timedelta(minutes=1))
+    hours, rest = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes}m"
+    return f"{hours}h{rest:02}m" if rest else f"{hours}h"
