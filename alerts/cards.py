@@ -127,7 +127,7 @@ def chosen(
     return begun[:limit], begun[limit:]
 
 
-def make_card(
+def make_card(  # noqa: PLR0913 - what was judged, and what was read
     event: EventRow,
     rule: Rule,
     window: Window,

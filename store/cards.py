@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, TextClause, insert, select, text, tup
 
 from store.schema import alert_cards, alert_events, checkpoints
 
-SCANNED = 10_000
+SCANNED = 5_000
 """Documents of a window, the newest first, of which those of the key and the kinds are taken."""
 
 EXAMINED = 2_000

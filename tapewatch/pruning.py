@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from store import pruning
 from store.buckets import SCOPES
+from store.cards import forget_documents
 from store.database import Database
 from store.errors import PruneConflictError
 from store.retention import Cutoff, move_horizon, newest_event, read_cutoff
@@ -107,6 +108,7 @@ class Prune:
                 before, hours = self.plan.cutoff.before, self.plan.hours_before
                 move_horizon(connection, self.run.id, before, hours)
             self._delete_documents(before)
+            self._empty_cards(before)
             self._delete_buckets("minute", before)
             if hours is not None:
                 self._delete_buckets("hour", hours)
@@ -126,6 +128,13 @@ class Prune:
             self.pruned.earlier_scores += deleted.earlier_scores
             position = deleted.last
             self.on_progress(self.pruned)
+
+    def _empty_cards(self, before: datetime) -> None:
+        """Have cards of alerts quote no document that is gone; what they count stays."""
+        emptied = self.batch
+        while emptied == self.batch:
+            with self.database.transaction() as connection:
+                emptied = forget_documents(connection, self.run.id, before, self.batch)
 
     def _delete_buckets(self, width: str, before: datetime) -> None:
         name = f"{width}_buckets"

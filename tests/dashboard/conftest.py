@@ -10,6 +10,7 @@ from classifier.prediction import Prediction
 from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store.alertlog import EventRow, append_events
+from store.cards import NewCard, write_cards
 from store.commits import commit_batch, register_model
 from store.database import Database
 from store.preparing import prepare_batch
@@ -53,13 +54,26 @@ class Scene:
                 connection, run.id, prepare_batch(ScoredBatch(documents, predictions, [], []))
             )
 
-    def add_alert(self, run_name, rule, key="Financials", *, fired=12.0, resolved=None, severity=8):
-        """Let an alert fire at an hour, and resolve at another."""
+    def add_alert(
+        self,
+        run_name,
+        rule,
+        key="Financials",
+        *,
+        fired=12.0,
+        resolved=None,
+        severity=8,
+        card=None,
+        reason=None,
+    ):
+        """Let an alert fire at an hour, with a card or without, and resolve at another."""
         changes = [("firing", fired)] + ([("resolved", resolved)] if resolved else [])
         with self.database.transaction() as connection:
             run = open_run(connection, run_name)
             rows = [_event(rule, key, severity, fired, *change) for change in changes]
-            append_events(connection, run.id, rows)
+            numbers = append_events(connection, run.id, rows)
+            if card is not None or reason is not None:
+                write_cards(connection, [NewCard(numbers[0], card, reason)])
 
     def finish(self, *run_names):
         """Mark runs as complete."""

@@ -1,10 +1,17 @@
 """The page as Streamlit draws it, without a browser, on a real database."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from alerts.cards import Window, make_card
+from alerts.rules import Metric, Rule
 from dashboard.plain import plain
+from store.alertlog import EventRow
+from store.buckets import Sums
+from store.cards import Evidence
 from store.database import Database
 from store.runs import open_run
 
@@ -184,3 +191,56 @@ def test_a_new_look_shows_new_documents(scene, open_page):
     scene.add_documents("live", 7, hour=2)
     st.cache_data.clear()
     assert figures(fine(page.run()))["Documents"] == "17"
+
+
+def card(**driver):
+    """A card that quotes one document."""
+    quoted = {
+        "id": "d1", "source": "wire", "kind": "news", "title": None, "text": "Fund halted",
+        "published_at": "2026-03-09T12:10:00+00:00", "url": None, "score": -0.9, "repeats": 7,
+    }  # fmt: skip
+    moment = datetime(2026, 3, 9, 12, tzinfo=UTC)
+    event = EventRow(
+        rule="r", key="Financials", scope="topic", at=moment, previous="inactive", state="firing",
+        reason="beyond_threshold", severity=8, fired_at=moment, value=0.9, documents=31,
+        window_start=moment - timedelta(hours=1), window_end=moment,
+    )  # fmt: skip
+    rule = Rule(name="r", metric=Metric.NEGATIVE_SHARE, threshold=0.6)
+    window = Window(Sums(31, 28, 3, 0, -250_000), 12)
+    made = make_card(event, rule, window, Evidence(31, {"m": 31}, []), [], timedelta(minutes=1))
+    return {**made.as_dict(), "drivers": [quoted | driver]}
+
+
+def test_a_firing_alert_says_why_it_fired(scene, open_page):
+    scene.add_documents("replay", 3, topic="Financials")
+    scene.add_alert("replay", "told", fired=0.5, severity=9, card=card())
+    scene.add_alert("replay", "crowded", fired=0.5, severity=8, reason="step_limit")
+    scene.add_alert("replay", "older", fired=0.5, severity=7)
+
+    page = open_page()
+
+    assert [e.label for e in page.expander] == ["Why it fired", "Why it fired"]
+    told, crowded = page.expander
+    assert "Documents: 31 (28 negative, 3 neutral, 0 positive)" in told.text[0].value
+    assert "Coverage: 12 of 60 minutes have documents" in told.text[0].value
+    (row,) = told.dataframe[0].value.to_dict("records")
+    assert (row["Headline"], row["Score"], row["Times"]) == ("Fund halted", -0.9, 7)
+    assert crowded.text[0].value == "There is no card: step_limit."
+
+
+def test_hostile_texts_in_a_card_reach_tables_and_plain_text_only(scene, open_page):
+    hostile = "<b>evil</b> **bold** $x$ :red[x] [y](javascript:alert(1))\u202e\x1b[31m\nline"
+    names = ("id", "source", "title", "text", "url")
+    why = card(**dict.fromkeys(names, hostile)) | {"models": {hostile: 3}, "offsets": [hostile]}
+    scene.add_documents("replay", 3, topic="Financials")
+    scene.add_alert("replay", "told", fired=0.5, card=why)
+
+    page = open_page()
+
+    (told,) = page.expander
+    assert f"Models: {plain(hostile)} (3)" in told.text[0].value
+    (row,) = told.dataframe[0].value.to_dict("records")
+    for name in ("Headline", "Text", "URL"):
+        assert row[name] == plain(hostile)
+    for elements in (page.markdown, page.caption, page.subheader, page.info, page.get("html")):
+        assert not [element for element in elements if "evil" in str(element)]

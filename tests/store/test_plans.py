@@ -16,7 +16,7 @@ from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
-from store import buckets, corrections, drift, pruning, rescoring, runs, views
+from store import buckets, cards, corrections, drift, pruning, rescoring, runs, views
 from store.alertlog import lock_cursor, read_progress
 from store.commits import commit_batch, register_model
 from store.database import Database
@@ -147,6 +147,28 @@ def test_the_alerter_reads_the_minutes_that_it_judges(database, run, scope, keys
         buckets.count_documents(connection, run.id, END - HOUR, END)
 
     assert_reads_parts_only(plans)
+
+
+@pytest.mark.parametrize("span", [HOUR, DAY, 30 * DAY], ids=["hour", "day", "month"])
+@pytest.mark.parametrize(
+    ("scope", "key"),
+    [("all", ""), ("topic", "Macro"), ("source", "wire"), ("symbol", "S1"), ("symbol", "S402")],
+)
+def test_a_firing_is_explained_by_one_query_of_bounded_cost(database, run, scope, key, span):
+    with planned(database) as (connection, plans):
+        window = (END - span, END)
+        found = cards.read_evidence(connection, run.id, scope, key, ["news", "comment"], *window)
+
+    assert (1 if span > DAY else 0) <= found.examined <= cards.EXAMINED
+    assert len(plans) == 1
+    assert_reads_parts_only(plans)
+    limits = [node["Plan Rows"] for node in nodes(plans[0][1]) if node["Node Type"] == "Limit"]
+    assert max(limits) <= cards.SCANNED
+    if scope == "symbol":
+        entered = [
+            node for node in nodes(plans[0][1]) if "(symbol = " in node.get("Index Cond", "")
+        ]
+        assert [node["Index Name"] for node in entered] == ["document_symbols_pkey"]
 
 
 SLICES = [

@@ -4,15 +4,22 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
+from sqlalchemy import update
 from support.alerting import MINUTE, at, commit_drawn
 from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
 from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels
-from store.commits import register_model
+from classifier.prediction import Prediction
+from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
+from ingest.document import Document
+from store.commits import commit_batch, register_model
 from store.errors import AlertActionError, UnknownRunError
+from store.preparing import prepare_batch
 from store.runs import delete_run, find_run, open_run
+from store.schema import alert_cards
 from tapewatch.commands import alerting
 
 RULE = Rule(
@@ -189,3 +196,61 @@ def test_a_mistake_is_told(tapewatch, arguments, message):
 def test_what_cannot_be_done_says_what_to_do(tapewatch, arguments, message):
     with pytest.raises(AlertActionError, match=message):
         tapewatch(*arguments, "--by", "ann")
+
+
+HOSTILE = "[bold red]@everyone[/bold red] \x1b[31mred\x07 \u202etxt.exe {0} $x"
+
+
+def fires_on(database, run, posts):
+    """Judge documents of a minute each, all of them very negative."""
+    documents = [
+        Document(id=f"d{i}", source="wire", kind="news", published_at=at(i), **fields)
+        for i, fields in enumerate(posts)
+    ]
+    shares = {"negative": 9000, "neutral": 1000, "positive": 0}
+    said = [Prediction({"Macro": 10_000}, shares, "m", 1)] * len(documents)
+    step = Advance(Partition("topic", 0), None, Checkpoint(len(documents), at(len(documents))))
+    with database.transaction() as connection:
+        batch = prepare_batch(ScoredBatch(documents, said, [], [step]))
+        commit_batch(connection, run.id, batch)
+    rule = replace(RULE, scope="all", min_documents=3)
+    Alerter(database, run, RuleSet(rules=(rule,))).advance(at(0), finish=True)
+
+
+def test_show_says_why_it_fired(database, run, tapewatch):
+    posts = [{"text": "Fund halted"}, {"text": "fund  HALTED"}, {"title": HOSTILE, "text": HOSTILE}]
+    fires_on(database, run, [{**post, "url": f"https://example.test/{HOSTILE}"} for post in posts])
+
+    shown = tapewatch("show", "mood").stdout
+    assert "Why it fired at 2026-03-10 12:03 UTC" in shown
+    assert "Window: 2026-03-10 12:00 to 2026-03-10 12:03 UTC" in shown
+    assert "Documents: 3 (3 negative, 0 neutral, 0 positive), mean score -0.9" in shown
+    assert "Judged: negative_share 1 >= 0.6, clear at 0.6" in shown
+    assert "Coverage: 3 of 3 minutes have documents; 60 s of lateness allowed" in shown
+    assert "Models: m (3)" in shown
+    assert "Read up to: topic[0]@3" in shown
+    flat = "".join(shown.split())
+    assert "fundHALTED" in flat
+    assert "[boldred]@everyone[/boldred]" in flat
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+def test_the_whole_card_is_there_for_programs(database, run, tapewatch):
+    fires_on(database, run, [{"text": HOSTILE, "title": HOSTILE} for _ in range(3)])
+
+    (view,) = lines(tapewatch("show", "mood", "--json"))
+    (kept,) = view["cards"]
+    assert (kept["reason"], kept["at"]) == (None, "2026-03-10 12:03:00+00:00")
+    (driver,) = kept["card"]["drivers"]
+    assert (driver["title"], driver["text"], driver["repeats"]) == (HOSTILE, HOSTILE, 3)
+    assert kept["card"]["rule"]["baseline"] is None
+
+
+def test_a_firing_without_a_card_says_why(database, run, tapewatch):
+    fires_on(database, run, [{"text": "x"}] * 3)
+    with database.transaction() as connection:
+        connection.execute(update(alert_cards).values(card=None, reason="step_limit"))
+
+    assert "There is no card: step_limit." in tapewatch("show", "mood").stdout
+    (view,) = lines(tapewatch("show", "mood", "--json"))
+    assert (view["cards"][0]["card"], view["cards"][0]["reason"]) == (None, "step_limit")
