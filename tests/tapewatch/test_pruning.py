@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
+from msgspec.structs import replace
 from sqlalchemy import text
 from support.checks import buckets_equal_recount, count
 from support.commands import wait_until
@@ -17,6 +18,7 @@ from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Document, Reason
+from store.cards import read_cards_of_alert
 from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.digest import digest
@@ -209,6 +211,24 @@ def test_counters_checkpoints_and_alerts_stay(database, make_run):
     assert count(database, "checkpoints", run.name) == 1
     with database.transaction() as connection:
         assert read_counters(connection, run.id).documents == 144
+
+
+def test_cards_of_alerts_stay_and_quote_no_document_that_is_gone(database, make_run):
+    run = make_run()
+    rule = Rule(name="busy", metric=Metric.DOCUMENTS, threshold=3, window=HOUR, min_documents=0)
+    noise = [document(1000 + i, NOON - 2 * DAY + i * MINUTE) for i in range(9)]
+    noise += [document(2000 + i, NOON - DAY / 2 + i * MINUTE) for i in range(9)]
+    commit(database, run, *noise)
+    rules = RuleSet(rules=(replace(rule, scope="all"),))
+    Alerter(database, run, rules).advance(NOON)
+
+    prune(database, run, batch=1)
+
+    with database.transaction() as connection:
+        later, earlier = (row.card for row in read_cards_of_alert(connection, run.id, "busy", ""))
+    assert (len(later["drivers"]), later["drivers_pruned"]) == (5, False)
+    assert (earlier["drivers"], earlier["drivers_pruned"]) == ([], True)
+    assert earlier["window"]["documents"] >= 3
 
 
 def test_an_open_alert_holds_what_it_is_about(database, make_run):
