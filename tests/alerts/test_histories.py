@@ -46,6 +46,7 @@ def test_it_answers_as_a_series_does():
         for end in moments:
             if end >= start:
                 assert history.window(start, end) == series.window(start, end)
+                assert history.filled(start, end) == series.filled(start, end)
 
 
 ROWS = st.dictionaries(

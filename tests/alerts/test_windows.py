@@ -47,6 +47,14 @@ def test_a_window_holds_its_first_minute_and_not_its_last(start, end, expected):
 
 
 @pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(0, 10, 4), (1, 2, 1), (1, 3, 2), (2, 4, 1), (5, 8, 0), (4, 4, 0)],
+)
+def test_minutes_with_documents_are_counted_from_the_first_to_before_the_last(start, end, expected):
+    assert drawn(".12.3...4.").filled(at(start), at(end)) == expected
+
+
+@pytest.mark.parametrize(
     ("moment", "expected"), [(-5, 1), (1, 1), (2, 2), (3, 4), (5, 8), (8, 8), (9, None)]
 )
 def test_the_next_minute_is_the_first_with_documents_from_a_moment_on(moment, expected):
