@@ -35,3 +35,11 @@ class CorrectionError(StoreError):
 
 class PruneConflictError(StoreError):
     """Another prune is at work on the run; wait until it is done."""
+
+
+class SearchCutError(StoreError):
+    """A search took longer than it may: choose a shorter span, or narrow it otherwise."""
+
+
+class UnknownDeadLetterError(StoreError):
+    """The run has no dead letter at that position; ``tapewatch dead-letters list`` shows them."""

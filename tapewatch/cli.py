@@ -12,6 +12,7 @@ from store.errors import StoreError
 from tapewatch.archives import ArchiveError
 from tapewatch.commands import (
     classifying,
+    dead_letters,
     drift,
     evaluating,
     feedback,
@@ -58,7 +59,6 @@ for _command in (
     inspecting.alerts,
     inspecting.status,
     inspecting.digest,
-    inspecting.dead_letters,
     inspecting.migrate,
     training.pretrain,
     training.train,
@@ -75,6 +75,7 @@ for _command in (
     pruning.prune,
 ):
     app.command()(_command)
+app.add_typer(dead_letters.dead_letters, name="dead-letters")
 
 
 def main() -> None:
