@@ -60,5 +60,6 @@ def _head(  # noqa: PLR0913 - what is told of the text at hand, and the way on
         with st.container(width="stretch", key="queue-facts"):
             close = f" · {describe_margin(whole.sentiment_probabilities)}" if whole else ""
             copies = f" · {row.copies} copies" if row.copies > 1 else ""
-            st.text(f"{texts:,} texts that nobody has corrected{close}{copies}")
+            left = "1 text" if texts == 1 else f"{texts:,} texts"
+            st.text(f"{left} that nobody has corrected{close}{copies}")
         st.button("Skip", key="skip", icon=":material/skip_next:", on_click=skip, args=(on,))

@@ -188,10 +188,11 @@ def describe(told: Prospects) -> str:
         "too_many_replays": "were tried too often",
         "payload_cut": "were too large to be kept whole",
     }
+    order = [*words, *(name for name in told.prospects if name not in words)]
     parts = [
-        f"{count:,} {words.get(name, plain(name, 40))}"
-        for name, count in told.prospects.items()
-        if count
+        f"{told.prospects[name]:,} {words.get(name, plain(name, 40))}"
+        for name in order
+        if told.prospects.get(name)
     ]
     why = ", ".join(f"{plain(name, 40)} {count:,}" for name, count in told.reasons.items())
     return "; ".join(parts or ["there are none"]) + (f" ({why})" if why else "") + "."
