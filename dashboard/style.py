@@ -24,6 +24,9 @@ _STYLE = """<style>
 [class*="st-key-alert-facts"], .st-key-document-facts, .st-key-explanation-facts {
   opacity: 0.8; font-size: 0.92rem;
 }
+[class*="st-key-found-"] [data-testid="stElementToolbarButton"]:has([aria-label^="Download"]) {
+  display: none;
+}
 [data-testid="stButtonGroup"] button { min-height: 2.5rem; }
 .st-key-count-text, .st-key-exported-text, .st-key-read-from,
 .st-key-queue-facts { opacity: 0.8; font-size: 0.92rem; }
