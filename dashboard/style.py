@@ -11,6 +11,7 @@ _STYLE = """<style>
 }
 [data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; padding: 0.6rem 0 0.3rem; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+.st-key-header { margin-bottom: 0.5rem; }
 .st-key-status {
   display: grid; gap: 0.75rem; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
 }
