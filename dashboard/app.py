@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.choices import turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
 from dashboard.now import show_now
@@ -36,7 +37,9 @@ def render(
         st.Page(documents, title="Documents", url_path="documents"),
         st.Page(system, title="System", url_path="system"),
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    turn_page(page.title)
+    page.run()
 
 
 def prepare_page() -> None:

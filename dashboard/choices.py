@@ -13,7 +13,7 @@ _KEPT = "kept-"
 def restore(name: str, allowed: Iterable[str], default: str) -> str:
     """The choice called ``name``: the session's, else the link's, else ``default``.
 
-    A widget's own state ends with its page; what was published is remembered beside it.
+    What was published is remembered beside it, for a widget's own state ends with its page.
     """
     allowed = set(allowed)
     present = st.session_state.get(name)
@@ -40,10 +40,30 @@ def linked(name: str) -> str:
 
 
 def publish(**choices: str) -> None:
-    """Put choices into the page's address, so that its link opens the same view; "" is none."""
+    """Put choices of widgets into the page's address, so that its link opens the same view.
+
+    They are kept for the other pages too; "" is none.
+    """
     for name, choice in choices.items():
         st.session_state[_KEPT + name] = choice
+    put(**choices)
+
+
+def put(**parts: str) -> None:
+    """Put what is no widget's into the page's address, and take out what is ""."""
+    for name, choice in parts.items():
         if choice and st.query_params.get(name) != choice:
             st.query_params[name] = choice
         elif not choice and name in st.query_params:
             del st.query_params[name]
+
+
+def turn_page(page: str) -> None:
+    """Say which page is drawn now: another one's widgets begin from the link and what is kept.
+
+    Streamlit would leave their old state there under their names, but not give it to the new ones.
+    """
+    if st.session_state.get("page", page) != page:
+        for name in [str(key) for key in st.session_state if str(key).startswith(_KEPT)]:
+            st.session_state.pop(name.removeprefix(_KEPT), None)
+    st.session_state["page"] = page

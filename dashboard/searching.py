@@ -9,7 +9,7 @@ import streamlit as st
 from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.asking import Asked, ask, look_further_back, read_place, write_place
-from dashboard.choices import publish
+from dashboard.choices import put
 from dashboard.documents import SIGNS
 from dashboard.explaining import Explain
 from dashboard.exporting import as_csv, as_parquet
@@ -76,7 +76,7 @@ def _show(database: Database, asked: Asked, explain: Explain | None) -> None:
         return
     places = _places(asked)
     after = places[-1] if places else None
-    publish(after=write_place(after))
+    put(after=write_place(after))
     try:
         if asked.search.words and not reading.says_something(database, asked.search.words):
             st.info("These words are too common to be searched for, or are none.")
@@ -223,9 +223,9 @@ def _opened(database: Database, asked: Asked, explain: Explain | None) -> None:
         _open(asked.run.name, st.query_params.get("document", ""))
     run_name, document_id = st.session_state["opened"]
     if run_name != asked.run.name or not document_id:
-        publish(document="")
+        put(document="")
         return
-    publish(document=document_id)
+    put(document=document_id)
     with st.container(border=True, key="document"):
         if not show_whole(database, asked.run.id, document_id, explain):
             st.info("The document that the link names is not in this run, or was pruned.")

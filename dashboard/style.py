@@ -11,6 +11,7 @@ _STYLE = """<style>
 }
 [data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; padding: 0.6rem 0 0.3rem; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+.st-key-header { margin-bottom: 0.5rem; }
 .st-key-status {
   display: grid; gap: 0.75rem; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
 }
@@ -23,6 +24,9 @@ _STYLE = """<style>
 [class*="st-key-alert-name"] { font-weight: 600; }
 [class*="st-key-alert-facts"], .st-key-document-facts, .st-key-explanation-facts {
   opacity: 0.8; font-size: 0.92rem;
+}
+[class*="st-key-found-"] [data-testid="stElementToolbarButton"]:has([aria-label^="Download"]) {
+  display: none;
 }
 [data-testid="stButtonGroup"] button { min-height: 2.5rem; }
 .st-key-count-text, .st-key-exported-text, .st-key-read-from,

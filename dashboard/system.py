@@ -64,7 +64,7 @@ def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
         _flow(database, run, now)
         _partitions(database, run, now)
         _dead_letters(database, run, dry_run)
-        left, right = st.columns(2, gap="large")
+        left, right = st.columns([3, 2], gap="medium")
         with left:
             _models(database, run)
         with right:

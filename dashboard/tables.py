@@ -119,9 +119,9 @@ def show_examples(examples: Sequence[DeadLetterRow]) -> None:
         "The newest dead letters of each reason",
         {
             "Reason": st.column_config.TextColumn(width=110),
-            "Position": st.column_config.TextColumn(width=150),
-            "Detail": st.column_config.TextColumn(width=280),
-            "Begins with": st.column_config.TextColumn(width=380),
+            "Position": st.column_config.TextColumn(width=130),
+            "Detail": st.column_config.TextColumn(width=200),
+            "Begins with": st.column_config.TextColumn(width=260),
             "Bytes": st.column_config.NumberColumn(format="localized", width=80),
             "Tried": st.column_config.NumberColumn(
                 width=60, help="How often it was tried again and turned away"
@@ -141,7 +141,7 @@ def show_models(used: Sequence[ModelUse]) -> None:
         "models",
         "Model versions of the newest documents",
         {
-            "Version": st.column_config.TextColumn(width=210),
+            "Version": st.column_config.TextColumn(width=190),
             "Documents": st.column_config.NumberColumn(
                 format="localized", width=90, help="Among the newest 5,000 of the run"
             ),

@@ -256,10 +256,10 @@ def test_what_was_found_is_downloaded(watch, address):
     page = watch(f"{address}documents?run=replay&symbol=HUB")
     see(page.get_by_text("30 texts"))
     page.get_by_role("button", name="Export").click()
-    see(page.get_by_role("button", name="CSV"))
+    see(page.get_by_role("button", name="CSV", exact=True))
     wait_for_idle(page)
     with page.expect_download(timeout=PATIENCE) as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
     assert len(lines) == 31
     assert download.value.suggested_filename == "tapewatch-documents.csv"
