@@ -21,6 +21,7 @@ from store.alert_actions import (
     storable,
 )
 from store.alertlog import EventRow
+from store.cards import CardRow, read_cards_of_alert
 from store.database import Connection
 from store.errors import AlertActionError
 from store.notifications import NotificationRow, read_notifications
@@ -49,6 +50,7 @@ class AlertView:
     events: list[EventRow]
     notifications: list[NotificationRow]
     actions: list[ActionRow]
+    cards: list[CardRow]
 
 
 def alert_id(run: str, rule: str, key: str) -> str:
@@ -174,6 +176,7 @@ def view_alert(connection: Connection, run: Run, rule: str, key: str | None) -> 
         events=alertlog.read_history(connection, run.id, *alert),
         notifications=read_notifications(connection, run.id, alert),
         actions=read_actions(connection, run.id, alert),
+        cards=read_cards_of_alert(connection, run.id, *alert),
     )
 
 

@@ -1,8 +1,8 @@
 """The alerter: judges a run up to its watermark and writes what changed, in one transaction.
 
-States, events, notifications, outbox rows and the cursor of the run move together or not at all;
-the run's row is locked meanwhile, so two alerters by mistake take turns and the second finds
-nothing to do.
+States, events, cards, notifications, outbox rows and the cursor of the run move together or not
+at all; the run's row is locked meanwhile, so two alerters by mistake take turns and the second
+finds nothing to do.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerts import health
-from alerts.judging import judge, read_standings, write_standings
+from alerts.judging import explain, judge, read_standings, write_standings
 from alerts.notifying import tell_of
 from alerts.rules import GRID, RuleSet
 from alerts.watching import watch
@@ -108,6 +108,8 @@ class Alerter:
         write_standings(connection, run_id, outcome.standings, before)
         ids = alertlog.append_events(connection, run_id, outcome.events)
         happened = list(zip(ids, outcome.events, strict=True))
+        windows, lateness = outcome.windows, self.allowed_lateness
+        explain(connection, run_id, self.rules, happened, windows, lateness)
         tell_of(connection, self.run, self.rules, happened, after, until, notify=self.notify)
         return outcome.events
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from alerts.cards import Window
 from alerts.coverage import coverage, silent_from
 from alerts.decisions import Coverage, Decision, Reason, Standing, State, decide
 from alerts.lifecycle import failed
@@ -27,12 +28,20 @@ Standings = dict[tuple[str, str], Standing]
 """The standing of each (rule name, key) that is not inactive."""
 
 
+Moment = tuple[str, str, datetime]
+"""Rule name, key and grid point."""
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What an evaluation changed: events in order of time, and the standings after it."""
+    """What an evaluation changed: events in order of time, and the standings after it.
+
+    ``windows`` are those of the firings that began, where somebody asked for them.
+    """
 
     events: list[EventRow] = field(default_factory=list)
     standings: Standings = field(default_factory=dict)
+    windows: dict[Moment, Window] = field(default_factory=dict)
 
 
 def evaluate(

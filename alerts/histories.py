@@ -39,6 +39,10 @@ class History(Series):
         first, last = self._index(start), self._index(end)
         return Sums(*(self._sums[last] - self._sums[first]).tolist())
 
+    def filled(self, start: datetime, end: datetime) -> int:
+        """How many minutes that begin in [start, end) hold documents."""
+        return self._index(end) - self._index(start)
+
     def last_minute(self, before: datetime) -> datetime | None:
         """The last minute with documents that begins before ``before``."""
         index = self._index(before)

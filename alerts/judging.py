@@ -1,20 +1,25 @@
 """Judging: every rule over a span of the grid, from buckets that are read once for each scope.
 
-Reads the store; decides nothing that ``alerts.evaluation`` does not.
+Reads the store; decides nothing that ``alerts.evaluation`` does not. What it saw of a firing that
+begins is kept as a card.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from alerts.cards import Missing, Window, begins, chosen, make_card, oldest_of
 from alerts.decisions import Standing, State
-from alerts.evaluation import Outcome, Standings, evaluate_own, removed
+from alerts.evaluation import Moment, Outcome, Standings, evaluate_own, removed
 from alerts.rules import Rule, RuleSet
 from alerts.windows import Series, next_point, series_by_key
 from store import alertlog
-from store.alertlog import StateRow
+from store.alertlog import EventRow, StateRow
 from store.buckets import read_scope
+from store.cards import Evidence, NewCard, read_evidence, read_positions, write_cards
 from store.database import Connection
+
+_EMPTY = Series([])
 
 
 def read_standings(rows: Iterable[StateRow]) -> Standings:
@@ -57,6 +62,7 @@ def judge(  # noqa: PLR0913 - a span of one run
             part = evaluate_own(rule, series[rule.kinds], own.pop(rule.name), after, until)
             outcome.events += part.events
             outcome.standings |= part.standings
+            outcome.windows |= _windows(part.events, series[rule.kinds])
     for name, orphans in own.items():
         outcome.events += [removed(s, name, key, until) for key, s in orphans.items()]
     outcome.events.sort(key=lambda event: (event.at, event.rule, event.key))
@@ -74,6 +80,46 @@ def write_standings(
     ]
     cleared = sorted(before.keys() - standings.keys())
     alertlog.write_states(connection, run_id, changed, cleared)
+
+
+def explain(  # noqa: PLR0913 - the firings of one step of a run
+    connection: Connection,
+    run_id: int,
+    rules: RuleSet,
+    happened: Iterable[tuple[int, EventRow]],
+    windows: Mapping[Moment, Window],
+    allowed_lateness: timedelta,
+) -> None:
+    """Keep a card of each firing that begins, or why it has none.
+
+    Firings of one window, whatever their rules, share one look at its documents.
+    """
+    carded, rest = chosen(happened)
+    if not carded:
+        return
+    positions = read_positions(connection, run_id)
+    by_name = {rule.name: rule for rule in rules.rules}
+    known: dict[object, Evidence] = {}
+    made = []
+    for number, event in carded:
+        rule, window = by_name[event.rule], windows[event.rule, event.key, event.at]
+        span = (event.window_start, event.window_end)
+        place = (event.scope, event.key, tuple(sorted(rule.kinds)), *span)
+        if place not in known:
+            known[place] = read_evidence(connection, run_id, *place)
+        card = make_card(event, rule, window, known[place], positions, allowed_lateness)
+        made.append(NewCard(number, card.as_dict(), oldest=oldest_of(card.drivers)))
+    made += [NewCard(number, None, Missing.STEP_LIMIT) for number, _ in rest]
+    write_cards(connection, made)
+
+
+def _windows(events: Iterable[EventRow], series: Mapping[str, Series]) -> dict[Moment, Window]:
+    found = {}
+    for event in filter(begins, events):
+        of_key, span = series.get(event.key, _EMPTY), (event.window_start, event.window_end)
+        window = Window(of_key.window(*span), of_key.filled(*span))
+        found[event.rule, event.key, event.at] = window
+    return found
 
 
 def _read(  # noqa: PLR0913 - what the rules of one scope look back on

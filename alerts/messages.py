@@ -1,7 +1,8 @@
 """What is said of a change of state: a line for people, a payload for programs, rows to send.
 
 A key comes from a feed. For programs it stands as it is stored; in the line for people it is made
-inert. Feed text otherwise never enters a message.
+inert. Feed text otherwise enters a message only as the few headlines of ``card``, inert for
+programs too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from alerts import health
+from alerts.cards import brief
 from alerts.lifecycle import State
 from alerts.reasons import Why
 from alerts.routing import receivers_of, suppression
@@ -18,6 +20,7 @@ from alerts.rules import RuleSet
 from alerts.telling import ACTIVE, Notice
 from alerts.text import inert
 from store.alertlog import EventRow
+from store.cards import CardRow
 from store.outbox import Message
 from store.tellings import Telling
 
@@ -26,8 +29,19 @@ _TOLD = (*ACTIVE.keys() - {State.RECOVERING}, State.RESOLVED)
 _LISTED = 3
 """Alerts of a group that its summary names."""
 
+_EXPLAINED = 10
+"""Alerts of a group that come with their cards."""
 
-def messages_for(event_id: int, event: EventRow, run: str, rules: RuleSet) -> list[Message]:
+_NO_CARDS: Mapping[int, CardRow] = {}
+
+
+def messages_for(
+    event_id: int,
+    event: EventRow,
+    run: str,
+    rules: RuleSet,
+    cards: Mapping[int, CardRow] = _NO_CARDS,
+) -> list[Message]:
     """One message for each receiver of the event's rule; none for what is not told.
 
     The id of a message follows from what it says, so that an event told again keeps its id.
@@ -35,16 +49,28 @@ def messages_for(event_id: int, event: EventRow, run: str, rules: RuleSet) -> li
     rule = rules.rule(event.rule)
     if event.state not in _TOLD or rule is None:
         return []
-    content = payload(event, run)
+    content = payload(event, run) | _card(cards.get(event_id))
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
     receivers = receivers_of(event, rule.receivers, rules.routes)
     return _addressed(identity, event_id, content, [event], receivers, rules)
 
 
+def explained(notice: Notice) -> list[int]:
+    """The events of a notice that are told with their cards."""
+    told = sorted(notice.alerts, key=_gravest_first)
+    return [t.event_id for t in told if t.event_id is not None][:_EXPLAINED]
+
+
 def messages_of(
-    notice: Notice, events: Mapping[int, EventRow], run: str, rules: RuleSet
+    notice: Notice,
+    events: Mapping[int, EventRow],
+    run: str,
+    rules: RuleSet,
+    cards: Mapping[int, CardRow] = _NO_CARDS,
 ) -> list[Message]:
     """One message for each receiver of a notice; ``events`` are those of its alerts, by number.
+
+    So are ``cards``, as far as they are to be told.
 
     An alert told alone at the grid point of its event has the message of the event.
     """
@@ -55,9 +81,12 @@ def messages_of(
     lead, event_id, event = happened[0]
     plain = notice.reason in {Why.FIRST_FIRING, Why.GROUP_CHANGED, Why.RESOLVED}
     if len(happened) == 1 and plain and event.at == notice.at and event.state == _as_told(lead):
-        made = messages_for(event_id, event, run, rules)
+        made = messages_for(event_id, event, run, rules, cards)
         return [_because(message, notice.reason) for message in made]
-    contents = [_told_payload(t, known, run, notice.reason) for t, _, known in happened]
+    contents = [
+        _told_payload(t, known, run, notice.reason) | _card(cards.get(number))
+        for t, number, known in happened
+    ]
     content = dict(contents[0])
     if len(contents) > 1:
         content |= {"alerts": contents, "summary": _summary(contents)}
@@ -91,6 +120,11 @@ def _addressed(  # noqa: PLR0913 - a message, and when it is not sent
         name = uuid5(_NAMESPACE, f"{identity}|{receiver}")
         made.append(Message(name, event_id, receiver, content, suppressed=suppressed))
     return made
+
+
+def _card(row: CardRow | None) -> dict[str, Any]:
+    """Why it fired; nothing where no firing began or its card was left out."""
+    return {} if row is None or row.card is None else {"card": brief(row.card)}
 
 
 def _because(message: Message, why: Why) -> Message:

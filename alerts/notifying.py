@@ -7,12 +7,13 @@ what is committed, and a crash takes back all of it or nothing.
 from collections.abc import Sequence
 from datetime import datetime
 
-from alerts.messages import messages_of
+from alerts.messages import explained, messages_of
 from alerts.rules import RuleSet
 from alerts.telling import Book, Happened, Notice, Orders, events_of, tell
 from store import outbox
 from store.alert_actions import read_acknowledged
 from store.alertlog import EventRow, read_events
+from store.cards import read_cards
 from store.database import Connection
 from store.notifications import NotificationRow, append_notifications
 from store.runs import Run
@@ -46,7 +47,8 @@ def tell_of(  # noqa: PLR0913 - a span of one run
     told = [notice for notice in notices if notice.told]
     known = dict(happened)
     known |= read_events(connection, events_of(told) - known.keys())
-    messages = [message for n in told for message in messages_of(n, known, run.name, rules)]
+    cards = read_cards(connection, {number for notice in told for number in explained(notice)})
+    messages = [message for n in told for message in messages_of(n, known, run.name, rules, cards)]
     outbox.post(connection, messages)
 
 

@@ -41,6 +41,10 @@ class Series:
         first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
         return Sums(*(running[last] - running[first] for running in self._running))
 
+    def filled(self, start: datetime, end: datetime) -> int:
+        """How many minutes that begin in [start, end) hold documents."""
+        return bisect_left(self._starts, end) - bisect_left(self._starts, start)
+
     def last_minute(self, before: datetime) -> datetime | None:
         """The last minute with documents that begins before ``before``."""
         index = bisect_left(self._starts, before)

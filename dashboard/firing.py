@@ -1,33 +1,51 @@
 """Alerts: a card for each that is firing, a table of those that have ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from alerts.cards import facts
 from dashboard.plain import lasting, moment, plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
+from store.cards import CardRow
 
 _GRAVE, _SERIOUS = 7, 4
 """Severities go from 1 to 10; from here on they are red, and orange."""
 
 _CARDS = 6
+_DRIVER_COLUMNS = [
+    "Score", "Times", "Time", "Headline", "Text", "Source", "Kind", "URL", "Id",
+]  # fmt: skip
 
 
-def show_firing(view: View, firing: Sequence[Alert], choose: Callable[[Subject], None]) -> None:
-    """A card for each firing alert, the gravest first; ``choose`` is called to look into one."""
+def gravest(firing: Sequence[Alert]) -> list[Alert]:
+    """Those that are shown one by one, the gravest first."""
+    return _by_severity(firing)[:_CARDS]
+
+
+def show_firing(
+    view: View,
+    firing: Sequence[Alert],
+    why: Mapping[tuple[str, str], CardRow],
+    choose: Callable[[Subject], None],
+) -> None:
+    """A card for each firing alert, the gravest first; ``choose`` is called to look into one.
+
+    ``why`` they fired is by rule and key.
+    """
     if not firing:
         with st.container(border=True, key="calm"):
             st.markdown(":green[:material/check_circle:] Nothing is firing.")
         return
-    gravest = sorted(firing, key=lambda alert: alert.severity, reverse=True)
-    for number, alert in enumerate(gravest[:_CARDS]):
-        _card(number, alert, view.newest, choose)
-    if len(gravest) > _CARDS:
-        with st.expander(f"{len(gravest) - _CARDS} more are firing"):
-            _table(gravest[_CARDS:], view.newest, "more-firing")
+    for number, alert in enumerate(gravest(firing)):
+        _card(number, alert, view.newest, why.get((alert.rule, alert.key)), choose)
+    if more := _by_severity(firing)[_CARDS:]:
+        with st.expander(f"{len(more)} more are firing"):
+            _table(more, view.newest, "more-firing")
 
 
 def show_resolved(view: View, resolved: Sequence[Alert]) -> None:
@@ -60,23 +78,81 @@ def tabulate(alerts: Sequence[Alert], newest: datetime) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _card(number: int, alert: Alert, newest: datetime, choose: Callable[[Subject], None]) -> None:
+def tabulate_drivers(card: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a document that drove the alert, in plain text."""
+    rows = [
+        (
+            driver["score"],
+            driver["repeats"],
+            datetime.fromisoformat(driver["published_at"]),
+            plain(driver["title"] or driver["text"], 200),
+            plain(driver["text"], 300),
+            plain(driver["source"], 40),
+            plain(driver["kind"], 20),
+            plain(driver["url"] or "", 300),
+            plain(driver["id"], 80),
+        )
+        for driver in card["drivers"]
+    ]
+    return pd.DataFrame(rows, columns=_DRIVER_COLUMNS)
+
+
+def _by_severity(firing: Sequence[Alert]) -> list[Alert]:
+    return sorted(firing, key=lambda alert: alert.severity, reverse=True)
+
+
+def _card(
+    number: int,
+    alert: Alert,
+    newest: datetime,
+    why: CardRow | None,
+    choose: Callable[[Subject], None],
+) -> None:
     subject = subject_of(alert)
-    facts = (
+    said = (
         f"value {_value(alert)} over {alert.documents:,} documents when it fired, "
         f"{moment(alert.fired_at)} UTC; for {lasting(newest - alert.fired_at)} now"
     )
-    with (
-        st.container(border=True, key=f"alert-card-{number}"),
-        st.container(horizontal=True, vertical_alignment="center"),
-    ):
-        _badge(alert.severity)
-        with st.container(key=f"alert-name-{number}", width="content"):
-            st.text(f"{subject.label} · {plain(alert.rule, 80)}")
-        with st.container(key=f"alert-facts-{number}", width="stretch"):
-            st.text(facts)
-        st.button(
-            "Look into it", key=f"look-{number}", on_click=choose, args=(subject,), type="tertiary"
+    with st.container(border=True, key=f"alert-card-{number}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _badge(alert.severity)
+            with st.container(key=f"alert-name-{number}", width="content"):
+                st.text(f"{subject.label} · {plain(alert.rule, 80)}")
+            with st.container(key=f"alert-facts-{number}", width="stretch"):
+                st.text(said)
+            st.button(
+                "Look into it",
+                key=f"look-{number}",
+                on_click=choose,
+                args=(subject,),
+                type="tertiary",
+            )
+        if why is not None:
+            _why(number, why)
+
+
+def _why(number: int, row: CardRow) -> None:
+    with st.expander("Why it fired", key=f"why-{number}"):
+        if row.card is None:
+            st.text(f"There is no card: {plain(row.reason or '', 80)}.")
+            return
+        st.text("\n".join(plain(line, 500) for line in facts(row.card)))
+        if not row.card["drivers"]:
+            return
+        st.dataframe(
+            tabulate_drivers(row.card),
+            key=f"drivers-{number}",
+            hide_index=True,
+            column_config={
+                "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
+                "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
+                "Time": st.column_config.DatetimeColumn(
+                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
+                ),
+                "Headline": st.column_config.TextColumn(width=300),
+                "URL": st.column_config.TextColumn(),
+            },
+            alt="Documents that drove the alert, the most negative first",
         )
 
 

@@ -13,7 +13,7 @@ from dashboard.choices import publish, restore
 from dashboard.correcting import show_corrections
 from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
 from dashboard.explaining import Explain, show_explanation
-from dashboard.firing import show_firing, show_resolved, subject_of
+from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.plain import interval
 from dashboard.status import describe, show_status, total
@@ -44,7 +44,8 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
     palette = palette_for(st.context.theme.type)
     st.caption(describe(view))
     show_status(view, total(everything), firing)
-    show_firing(view, firing, _choose)
+    shown = [(alert.rule, alert.key, alert.fired_at) for alert in gravest(firing)]
+    show_firing(view, firing, reading.cards(database, run.id, shown), _choose)
     show_resolved(view, resolved)
     _topics(database, view, palette)
     part = _behind(database, view, alerts, palette)

@@ -14,6 +14,7 @@ from classifier.labels import Labels
 from store import alertlog, buckets, deadletters, health, outbox, search, views
 from store import corrections as feedback
 from store import runs as known_runs
+from store.cards import CardRow, read_cards_of_firings
 from store.database import Database
 from store.errors import UnknownDocumentError
 
@@ -44,6 +45,15 @@ def alerts(database: Database, run_name: str) -> list[alertlog.Alert]:
     """Every alert of the run, the newest first."""
     with database.transaction() as connection:
         return alertlog.read_alerts(connection, run_name)
+
+
+@_kept
+def cards(
+    database: Database, run_id: int, firings: list[tuple[str, str, datetime]]
+) -> dict[tuple[str, str], CardRow]:
+    """Why these alerts fired, each named by rule, key and when; by rule and key."""
+    with database.transaction() as connection:
+        return read_cards_of_firings(connection, run_id, firings)
 
 
 @_kept

@@ -219,6 +219,22 @@ alert_events = Table(
     Index("events_by_time", "run_id", "at"),
 )
 
+alert_cards = Table(
+    "alert_cards",
+    metadata,
+    Column(
+        "event_id",
+        BigInteger,
+        ForeignKey("alert_events.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("card", JSONB(none_as_null=True)),
+    Column("reason", Text),
+    Column("oldest_document", _MOMENT),
+    Index("cards_by_age", "oldest_document"),
+)
+
 alert_tellings = Table(
     "alert_tellings",
     metadata,

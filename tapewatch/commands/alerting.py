@@ -16,12 +16,14 @@ from alerts.actions import (
     unacknowledge,
     view_alert,
 )
+from alerts.cards import facts
 from alerts.matchers import MatcherError, parse_matchers
 from alerts.rules import duration
 from alerts.silences import state_at
 from dashboard.plain import plain
 from store.alert_actions import read_actions
 from store.alertlog import read_alerts
+from store.cards import CardRow
 from store.notifications import NotificationRow, read_notifications
 from store.runs import LIVE, Run, find_run
 from store.silences import read_silences
@@ -72,7 +74,7 @@ def list_alerts(run: OneRun = None, as_json: Json = False) -> None:
 
 @app.command()
 def show(rule: RuleOrId, key: Key = None, run: RunName = LIVE, as_json: Json = False) -> None:
-    """Show one alert: its states, what was done about it, what was told of it, and why not."""
+    """Show one alert: why it fired, its states, what was done and told about it, and why not."""
     with open_database(Settings()) as database, database.transaction() as connection:
         view = view_alert(connection, find_run(connection, run), rule, key)
     if as_json:
@@ -255,10 +257,35 @@ def _print_view(view: AlertView) -> None:
     state = f"{view.state} since {view.since:%Y-%m-%d %H:%M} UTC" if view.since else view.state
     console.output.print(f"{_named(view.rule, view.key)} ({view.id}) is {state}")
     console.output.print(view.why_not_told)
+    if view.cards:
+        _print_card(view.cards[0])
     columns = ("at", "previous", "state", "reason", "value", "documents", "detail")
     _print_rows("States, in event time (UTC)", columns, view.events)
     _print_notifications(view.notifications)
     _print_rows("Actions (UTC)", ("at", "action", "author", "comment"), view.actions)
+
+
+def _print_card(row: CardRow) -> None:
+    console.output.print(f"\nWhy it fired at {row.at:%Y-%m-%d %H:%M} UTC")
+    if row.card is None:
+        console.output.print(f"There is no card: {row.reason}.")
+        return
+    for line in facts(row.card):
+        console.output.print(plain(line))
+    shown = [
+        [
+            f"{driver['score']:+.2f}",
+            driver["repeats"],
+            f"{datetime.fromisoformat(driver['published_at']):%Y-%m-%d %H:%M}",
+            *(
+                plain(driver[name] or "")
+                for name in ("source", "kind", "id", "title", "text", "url")
+            ),
+        ]
+        for driver in row.card["drivers"]
+    ]
+    columns = ("score", "times", "at", "source", "kind", "id", "title", "text", "url")
+    console.print_table("Documents, the most negative first (UTC)", columns, shown)
 
 
 def _print_notifications(rows: Sequence[NotificationRow]) -> None:

@@ -1,0 +1,270 @@
+"""Evidence cards: why an alert fired, as it was known when it did. Pure.
+
+A card is built once, kept with the event, and not changed when documents come late or are scored
+again. It says which documents weighed most, not which words: that takes the model.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from alerts.lifecycle import State
+from alerts.rules import Rule
+from alerts.text import inert
+from classifier.prediction import SCALE
+from store.alertlog import EventRow
+from store.buckets import Sums
+from store.cards import Candidate, Evidence, Position
+
+MOST_DRIVERS = 5
+MOST_A_STEP = 200
+"""Cards that one step of the alerter builds, those of the gravest alerts."""
+
+_QUOTED, _LONGEST_URL = 280, 500
+_TOLD_DRIVERS, _TOLD_LENGTH = 3, 120
+_VERSION = 1
+
+
+class Missing(StrEnum):
+    """Why a firing has no card."""
+
+    STEP_LIMIT = "step_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was judged: the sums of [start, end), and how many of its minutes hold documents."""
+
+    sums: Sums
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The window and its numbers; ``mean_score`` goes from -1 to 1, None for an empty window."""
+
+    start: str
+    end: str
+    documents: int
+    negative: int
+    neutral: int
+    positive: int
+    mean_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the rule held against the window. A threshold rule has no baseline and no band."""
+
+    metric: str
+    operator: str
+    value: float | None
+    threshold: float | None
+    clear: float | None
+    baseline: float | None = None
+    band: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A document that weighed much. Its texts are as the feed sent them, cut short."""
+
+    id: str
+    source: str
+    kind: str
+    published_at: str
+    title: str | None
+    text: str
+    url: str | None
+    score: float
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the window was there: minutes with documents, of how many; what came late."""
+
+    minutes: int
+    of_minutes: int
+    allowed_lateness_seconds: float
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Why one alert began to fire. ``examined`` documents were looked at for drivers and models."""
+
+    window: Numbers
+    rule: Judged
+    severity: int
+    drivers: tuple[Driver, ...]
+    examined: int
+    models: Mapping[str, int]
+    coverage: Coverage
+    offsets: tuple[str, ...]
+    version: int = _VERSION
+    drivers_pruned: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The card as an object of JSON."""
+        plain = asdict(self)
+        return {**plain, "drivers": list(plain["drivers"]), "offsets": list(self.offsets)}
+
+
+def begins(event: EventRow) -> bool:
+    """Whether a firing begins with it; one that goes on after a recovery is no other firing."""
+    return event.state == State.FIRING and event.at == event.fired_at
+
+
+def chosen(
+    happened: Iterable[tuple[int, EventRow]], limit: int = MOST_A_STEP
+) -> tuple[list[tuple[int, EventRow]], list[tuple[int, EventRow]]]:
+    """The firings that begin: those that get a card, and the rest. The gravest and latest first."""
+    begun = [(number, event) for number, event in happened if begins(event)]
+    begun.sort(key=lambda each: (-each[1].severity, -each[1].at.timestamp(), *_name(each[1])))
+    return begun[:limit], begun[limit:]
+
+
+def make_card(
+    event: EventRow,
+    rule: Rule,
+    window: Window,
+    evidence: Evidence,
+    positions: Sequence[Position],
+    allowed_lateness: timedelta,
+) -> Card:
+    """The card of ``event`` from what was judged and what was read."""
+    span = event.window_end - event.window_start
+    return Card(
+        window=_numbers(event, window.sums),
+        rule=Judged(
+            metric=rule.metric,
+            operator=rule.operator,
+            value=event.value,
+            threshold=rule.threshold,
+            clear=rule.clear_threshold,
+        ),
+        severity=event.severity,
+        drivers=drivers_of(evidence.candidates),
+        examined=evidence.examined,
+        models=dict(evidence.models),
+        coverage=Coverage(
+            minutes=window.minutes,
+            of_minutes=span // timedelta(minutes=1),
+            allowed_lateness_seconds=allowed_lateness.total_seconds(),
+            late=sum(position.late for position in positions),
+        ),
+        offsets=tuple(f"{p.source}[{p.partition}]@{p.next_offset}" for p in positions),
+    )
+
+
+def drivers_of(candidates: Iterable[Candidate], most: int = MOST_DRIVERS) -> tuple[Driver, ...]:
+    """The first of them; each text once, with how often it came."""
+    firsts: dict[str, Candidate] = {}
+    repeats: dict[str, int] = {}
+    for candidate in candidates:
+        same = normalized(f"{candidate.title or ''} {candidate.text}")
+        firsts.setdefault(same, candidate)
+        repeats[same] = repeats.get(same, 0) + candidate.repeats
+    return tuple(_driver(firsts[same], repeats[same]) for same in [*firsts][:most])
+
+
+def oldest_of(drivers: Sequence[Driver]) -> datetime | None:
+    """The event time of the oldest document; None: there is none."""
+    return min((datetime.fromisoformat(d.published_at) for d in drivers), default=None)
+
+
+def normalized(text: str) -> str:
+    """What two texts agree in that are repeats of each other: case and white space are left out."""
+    return "".join(text.casefold().split())
+
+
+def brief(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card as a message has it: the numbers, and a few headlines made inert and cut short."""
+    window, rule = card["window"], card["rule"]
+    numbers = ("documents", "negative", "neutral", "positive", "mean_score")
+    judged = ("metric", "threshold", "clear", "baseline", "band")
+    return {
+        **{name: window[name] for name in numbers},
+        **{name: rule[name] for name in judged},
+        "drivers": [
+            {
+                "headline": inert(driver["title"] or driver["text"], _TOLD_LENGTH),
+                "score": driver["score"],
+                "repeats": driver["repeats"],
+            }
+            for driver in card["drivers"][:_TOLD_DRIVERS]
+        ],
+    }
+
+
+def facts(card: Mapping[str, Any]) -> list[str]:
+    """The numbers of a card in lines for people. Names in them come from feeds: show them plain."""
+    window, rule, coverage = card["window"], card["rule"], card["coverage"]
+    lines = [
+        f"Window: {_minute(window['start'])} to {_minute(window['end'])} UTC",
+        f"Documents: {window['documents']:,} ({window['negative']:,} negative, "
+        f"{window['neutral']:,} neutral, {window['positive']:,} positive), "
+        f"mean score {_number(window['mean_score'])}",
+        f"Judged: {rule['metric']} {_number(rule['value'])} {rule['operator']} "
+        f"{_number(rule['threshold'])}, clear at {_number(rule['clear'])}",
+        f"Severity: {card['severity']}",
+        f"Coverage: {coverage['minutes']:,} of {coverage['of_minutes']:,} minutes have documents; "
+        f"{coverage['allowed_lateness_seconds']:g} s of lateness allowed, "
+        f"{coverage['late']:,} of the run came later than that",
+    ]
+    models = ", ".join(f"{name} ({n:,})" for name, n in sorted(card["models"].items()))
+    if models:
+        lines.append(f"Models: {models}")
+    if card["offsets"]:
+        lines.append(f"Read up to: {', '.join(card['offsets'])}")
+    if card["examined"] != window["documents"]:
+        lines.append(f"Drivers and models are of {card['examined']:,} documents")
+    if card["drivers_pruned"]:
+        lines.append("Documents that were pruned are no longer quoted")
+    return lines
+
+
+def _numbers(event: EventRow, sums: Sums) -> Numbers:
+    mean = sums.score_sum / SCALE / sums.documents if sums.documents else None
+    return Numbers(
+        start=event.window_start.isoformat(),
+        end=event.window_end.isoformat(),
+        documents=sums.documents,
+        negative=sums.negative,
+        neutral=sums.neutral,
+        positive=sums.positive,
+        mean_score=None if mean is None else round(mean, 4),
+    )
+
+
+def _driver(candidate: Candidate, repeats: int) -> Driver:
+    return Driver(
+        id=candidate.id,
+        source=candidate.source,
+        kind=candidate.kind,
+        published_at=candidate.published_at.isoformat(),
+        title=_cut(candidate.title, _QUOTED) if candidate.title else None,
+        text=_cut(candidate.text, _QUOTED),
+        url=_cut(candidate.url, _LONGEST_URL) if candidate.url else None,
+        score=candidate.score / SCALE,
+        repeats=repeats,
+    )
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "\u2026"
+
+
+def _name(event: EventRow) -> tuple[str, str]:
+    return event.rule, event.key
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
