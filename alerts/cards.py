@@ -127,7 +127,7 @@ def chosen(
     return begun[:limit], begun[limit:]
 
 
-def make_card(
+def make_card(  # noqa: PLR0913 - a card is made of these
     event: EventRow,
     rule: Rule,
     window: Window,
