@@ -13,7 +13,7 @@ from ingest.document import Document, Reason
 from store import health
 from store.alertlog import EventRow, append_events
 from store.commits import commit_batch, register_model
-from store.outbox import Message, post, record_attempt
+from store.outbox import DELIVERED, PENDING, Attempt, Message, post, record
 from store.preparing import prepare_batch
 from store.runs import delete_run, open_run
 
@@ -123,8 +123,8 @@ def test_deliveries_are_counted_by_outcome_since_a_moment(connection, run):
     (event_id,) = append_events(connection, run.id, [event])
     message = Message(uuid4(), event_id, "desk", {})
     post(connection, [message])
-    record_attempt(connection, message, "pending", "timeout", DAY)
-    record_attempt(connection, message, "delivered", "ok", DAY + MINUTE)
+    record(connection, [Attempt(message, 1, PENDING, "timeout", "timeout", DAY)])
+    record(connection, [Attempt(message, 2, DELIVERED, "accepted", "ok", DAY + MINUTE)])
 
     def counted(since):
         return [(c.outcome, c.count, c.newest) for c in health.count_by_outcome(connection, since)]
