@@ -135,4 +135,5 @@ def _keep(database: Database, said: Correction, *, withdraw: bool) -> None:
         return
     st.session_state["analyst"] = said.author.strip()
     reading.corrections.clear()
+    reading.found.clear()
     st.rerun()

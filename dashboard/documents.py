@@ -14,7 +14,7 @@ from store.views import DocumentRow
 
 LIMIT = 200
 ORDERS = {"negative": "Most negative", "newest": "Newest"}
-_SIGNS = {"negative": "▼ negative", "neutral": "● neutral", "positive": "▲ positive"}
+SIGNS = {"negative": "▼ negative", "neutral": "● neutral", "positive": "▲ positive"}
 _COLUMNS = ["Time", "Score", "Headline", "Sentiment", "Topic", "Symbols", "Source", "Kind"]
 
 
@@ -67,7 +67,7 @@ def show_document(
             f"{moment(row.published_at)} UTC",
             plain(row.source, 60),
             row.kind,
-            f"{_SIGNS.get(row.sentiment, row.sentiment)} {row.score / SCALE:+.2f}",
+            f"{SIGNS.get(row.sentiment, row.sentiment)} {row.score / SCALE:+.2f}",
             plain(row.topic, 60),
             symbols,
         ]
@@ -87,7 +87,7 @@ def tabulate(rows: Sequence[DocumentRow]) -> pd.DataFrame:
             row.published_at,
             row.score / SCALE,
             plain(row.title or row.text, 200),
-            _SIGNS.get(row.sentiment, plain(row.sentiment, 20)),
+            SIGNS.get(row.sentiment, plain(row.sentiment, 20)),
             plain(row.topic, 60),
             ", ".join(plain(symbol, 20) for symbol in row.symbols),
             plain(row.source, 40),

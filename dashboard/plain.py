@@ -24,6 +24,11 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%b %H:%M}"
 
 
+def dated(at: datetime) -> str:
+    """A moment with its year, in UTC: ``9 Mar 2026 14:05 UTC``."""
+    return f"{at.day} {at:%b %Y %H:%M} UTC"
+
+
 def interval(start: datetime, end: datetime) -> str:
     """From when to when: the day is said once where it is the same."""
     if end - start >= timedelta(days=1) and not (start.hour or start.minute):

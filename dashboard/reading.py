@@ -3,14 +3,17 @@
 An alert on screen is therefore at most ``REFRESH`` and two seconds old. Knows no widget.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
 from classifier.labels import Labels
-from store import alertlog, buckets, views
+from store import alertlog, buckets, deadletters, health, outbox, search, views
 from store import corrections as feedback
+from store import runs as known_runs
 from store.cards import CardRow, read_cards_of_firings
 from store.database import Database
 from store.errors import UnknownDocumentError
@@ -18,9 +21,9 @@ from store.errors import UnknownDocumentError
 REFRESH = 3.0
 """Seconds between two looks at a run that is still going on."""
 
-_kept = st.cache_data(
-    ttl=2.0, max_entries=256, show_spinner=False, hash_funcs={Database: lambda known: known.url}
-)
+_BY_URL: dict[str | type[Any], Callable[[Any], Any]] = {Database: lambda known: known.url}
+_kept = st.cache_data(ttl=2.0, max_entries=256, show_spinner=False, hash_funcs=_BY_URL)
+_kept_longer = st.cache_data(ttl=60.0, max_entries=64, show_spinner="Searching", hash_funcs=_BY_URL)
 
 
 @_kept
@@ -103,3 +106,109 @@ def corrections(database: Database, run_id: int, document_id: str) -> list[feedb
     """What was said of one document, the latest first."""
     with database.transaction() as connection:
         return feedback.corrections_of(connection, run_id, document_id)
+
+
+@_kept_longer
+def found(
+    database: Database, asked: search.Search, after: search.Place | None, limit: int
+) -> search.Page:
+    """A page of what was searched for; kept for a minute, so that a look at one costs nothing.
+
+    Raises SearchCutError.
+    """
+    with database.transaction() as connection:
+        return search.search(connection, asked, after, limit=limit)
+
+
+def exported(database: Database, asked: search.Search) -> tuple[list[search.FoundDocument], bool]:
+    """All that was searched for, and whether there is more. Raises SearchCutError."""
+    with database.transaction() as connection:
+        return search.export(connection, asked)
+
+
+@_kept_longer
+def says_something(database: Database, words: str) -> bool:
+    """Whether any of the words can be searched for."""
+    with database.transaction() as connection:
+        return search.says_something(connection, words)
+
+
+@_kept
+def whole(database: Database, run_id: int, document_id: str) -> search.WholeDocument | None:
+    """Everything of one document; None where the run has none of that id."""
+    with database.transaction() as connection:
+        return search.read_document(connection, run_id, document_id)
+
+
+@_kept
+def models(database: Database) -> list[str]:
+    """The versions of all weights that ever scored."""
+    with database.transaction() as connection:
+        return search.list_models(connection)
+
+
+@_kept
+def run(database: Database, name: str) -> known_runs.Run:
+    """One run with its retention horizon. Raises UnknownRunError."""
+    with database.transaction() as connection:
+        return known_runs.find_run(connection, name)
+
+
+@_kept
+def partitions(database: Database, run_id: int) -> list[health.PartitionState]:
+    """How far each partition is."""
+    with database.transaction() as connection:
+        return health.read_partitions(connection, run_id)
+
+
+@_kept
+def publish_lag(database: Database, run_id: int) -> health.PublishLag | None:
+    """From the newest documents' own dates to their commits."""
+    with database.transaction() as connection:
+        return health.read_publish_lag(connection, run_id)
+
+
+@_kept
+def reasons(database: Database, run_id: int) -> list[health.ReasonCount]:
+    """The reasons of dead letters."""
+    with database.transaction() as connection:
+        return health.read_reasons(connection, run_id)
+
+
+@_kept
+def dead_letters(
+    database: Database, run_id: int, reason: str | None, limit: int, payload_bytes: int
+) -> list[deadletters.DeadLetterRow]:
+    """The newest dead letters, or those of one reason, with the beginning of their bytes."""
+    with database.transaction() as connection:
+        return deadletters.list_dead_letters(
+            connection, run_id, limit, reason=reason, payload_bytes=payload_bytes
+        )
+
+
+@_kept
+def models_used(database: Database, run_id: int) -> list[health.ModelUse]:
+    """The versions that scored the newest documents."""
+    with database.transaction() as connection:
+        return health.read_models_used(connection, run_id)
+
+
+@_kept
+def table_sizes(database: Database) -> list[health.TableSize]:
+    """How large the tables are."""
+    with database.transaction() as connection:
+        return health.read_table_sizes(connection)
+
+
+@_kept
+def notifications(database: Database) -> dict[str, int]:
+    """How many messages are pending, delivered and dead."""
+    with database.transaction() as connection:
+        return outbox.count_by_status(connection)
+
+
+@_kept
+def outcomes(database: Database, since: datetime) -> list[health.OutcomeCount]:
+    """Attempts at delivery by outcome."""
+    with database.transaction() as connection:
+        return health.count_by_outcome(connection, since)

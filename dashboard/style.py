@@ -5,10 +5,13 @@ import streamlit as st
 from dashboard.theme import Palette
 
 _STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: 1500px; }
-[data-testid="stMainBlockContainer"] h1 { font-size: 1.9rem; padding: 0; }
-[data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; padding: 0.6rem 0 0; }
+[data-testid="stMainBlockContainer"] { padding: 4.6rem 2rem 3rem; max-width: 1500px; }
+[data-testid="stMainBlockContainer"] h1 {
+  font-size: 1.9rem; padding: 0; white-space: nowrap;
+}
+[data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; padding: 0.6rem 0 0.3rem; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+.st-key-header { margin-bottom: 0.5rem; }
 .st-key-status {
   display: grid; gap: 0.75rem; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
 }
@@ -22,9 +25,17 @@ _STYLE = """<style>
 [class*="st-key-alert-facts"], .st-key-document-facts, .st-key-explanation-facts {
   opacity: 0.8; font-size: 0.92rem;
 }
+[class*="st-key-found-"] [data-testid="stElementToolbarButton"]:has([aria-label^="Download"]) {
+  display: none;
+}
+[data-testid="stButtonGroup"] button { min-height: 2.5rem; }
+.st-key-count-text, .st-key-exported-text, .st-key-read-from,
+.st-key-queue-facts { opacity: 0.8; font-size: 0.92rem; }
+.st-key-queue-facts { font-weight: 600; }
 .st-key-document-title { font-weight: 600; font-size: 1.1rem; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
+  .st-key-words { min-width: 100%; }
 }
 </style>"""
 

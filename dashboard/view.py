@@ -75,6 +75,20 @@ def is_going_on(run: RunSummary) -> bool:
     return run.name == LIVE or run.finished_at is None
 
 
+def usual_span(run: RunSummary) -> str:
+    """The span that is shown unasked."""
+    return "24h" if run.name == LIVE else "all"
+
+
+def bounds(
+    filled: tuple[datetime, datetime], span: str, until: datetime | None
+) -> tuple[datetime, datetime]:
+    """The last ``span`` before ``until`` of a run whose first and last minute are ``filled``."""
+    first, last = filled[0], filled[1] + _MINUTE
+    end = last if until is None else max(first, min(until, last))
+    return max(first, end - min(_LENGTHS.get(span, timedelta.max), end - first)), end
+
+
 def first_choice(runs: list[RunSummary]) -> RunSummary:
     """The run that is shown unasked: live if it has documents, else the newest."""
     live = (run for run in runs if run.name == LIVE and run.documents)

@@ -39,3 +39,11 @@ class PruneConflictError(StoreError):
 
 class AlertActionError(StoreError):
     """An action on an alert or a silence cannot be taken; the message says what to do instead."""
+
+
+class SearchCutError(StoreError):
+    """A search took longer than it may: choose a shorter span, or narrow it otherwise."""
+
+
+class UnknownDeadLetterError(StoreError):
+    """The run has no dead letter at that position; ``tapewatch dead-letters list`` shows them."""

@@ -170,6 +170,8 @@ dead_letters = Table(
     Column("payload", LargeBinary),
     Column("size", Integer, nullable=False),
     _moment("received_at", now=True),
+    _count("replays", Integer),
+    Column("replayed_at", _MOMENT),
 )
 
 counters = Table(

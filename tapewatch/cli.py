@@ -16,6 +16,7 @@ from tapewatch.commands import (
     alerting,
     backtesting,
     classifying,
+    dead_letters,
     drift,
     evaluating,
     feedback,
@@ -68,7 +69,6 @@ for _command in (
     classifying.classify,
     inspecting.status,
     inspecting.digest,
-    inspecting.dead_letters,
     inspecting.migrate,
     training.pretrain,
     training.train,
@@ -89,6 +89,7 @@ for _command in (
 app.add_typer(alerting.app, name="alerts")
 app.add_typer(receivers.app, name="receivers")
 app.add_typer(rules.app, name="rules")
+app.add_typer(dead_letters.dead_letters, name="dead-letters")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import atexit
 import sys
 import threading
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ import streamlit as st  # noqa: E402
 from classifier.attribution import Explanation, ExplanationError  # noqa: E402
 from classifier.errors import ClassifierError  # noqa: E402
 from dashboard.app import prepare_page, render, render_unavailable  # noqa: E402
+from dashboard.system import DryRun, Prospects  # noqa: E402
 from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
 from tapewatch.champion import serving_folder  # noqa: E402
 from tapewatch.database import open_database  # noqa: E402
+from tapewatch.requeueing import Choice, requeue  # noqa: E402
 from tapewatch.settings import Settings  # noqa: E402
-from tapewatch.wiring import load_engine  # noqa: E402
+from tapewatch.wiring import existing_run, load_engine  # noqa: E402
 
 if TYPE_CHECKING:
     from dashboard.explaining import Explain
@@ -66,6 +69,17 @@ def _explain(text: str) -> Explanation:
         raise ExplanationError(str(error)) from error
 
 
+def _dry_run(database: Database) -> DryRun:
+    """What would come of requeueing: nothing is scored for it, and nothing changed."""
+
+    def told(run_name: str) -> Prospects:
+        run = existing_run(database, run_name)
+        report = requeue(database, run, Choice(), lambda: datetime.now(UTC))
+        return Prospects(report.prospects, report.reasons)
+
+    return told
+
+
 def main() -> None:
     """Draw the page, or say that the database is away."""
     try:
@@ -74,7 +88,7 @@ def main() -> None:
         prepare_page()
         render_unavailable()
     else:
-        render(database, _explain)
+        render(database, _explain, _dry_run(database))
 
 
 main()

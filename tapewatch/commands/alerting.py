@@ -272,20 +272,21 @@ def _print_card(row: CardRow) -> None:
         return
     for line in facts(row.card):
         console.output.print(plain(line))
-    shown = [
-        [
-            f"{driver['score']:+.2f}",
-            driver["repeats"],
-            f"{datetime.fromisoformat(driver['published_at']):%Y-%m-%d %H:%M}",
-            *(
-                plain(driver[name] or "")
-                for name in ("source", "kind", "id", "title", "text", "url")
-            ),
-        ]
-        for driver in row.card["drivers"]
-    ]
-    columns = ("score", "times", "at", "source", "kind", "id", "title", "text", "url")
-    console.print_table("Documents, the most negative first (UTC)", columns, shown)
+    console.output.print("Documents, the most negative first (UTC):")
+    for driver in row.card["drivers"]:
+        console.output.print(_driver(driver))
+
+
+def _driver(driver: Mapping[str, Any]) -> str:
+    """A document that weighed much, in two lines and one more for its address."""
+    at = datetime.fromisoformat(driver["published_at"])
+    times = f", {driver['repeats']} times" if driver["repeats"] > 1 else ""
+    source, kind, identity = (plain(driver[name]) for name in ("source", "kind", "id"))
+    said = ": ".join(plain(driver[name]) for name in ("title", "text") if driver[name])
+    lines = [f"{driver['score']:+.2f}  {at:%d %b %H:%M}  {source}, {kind} {identity}{times}", said]
+    if driver["url"]:
+        lines.append(plain(driver["url"]))
+    return "\n       ".join(lines)
 
 
 def _print_notifications(rows: Sequence[NotificationRow]) -> None:

@@ -1,14 +1,10 @@
-"""``status``, ``dead-letters``, ``digest`` and ``migrate``: what the store holds."""
+"""``status``, ``digest`` and ``migrate``: what the store holds."""
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
-
-import typer
 
 from store import runs
 from store.buckets import counted_documents, span
-from store.deadletters import count_by_reason, list_dead_letters
 from store.digest import digest as digest_of
 from store.outbox import count_by_status
 from store.runs import LIVE, find_run
@@ -51,26 +47,6 @@ def status(as_json: Json = False) -> None:
 
 def _readable(value: object) -> object:
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
-
-
-def dead_letters(
-    run: RunName = LIVE,
-    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """List the records that were turned away, with reason and position."""
-    with open_database(Settings()) as database, database.transaction() as connection:
-        found = find_run(connection, run)
-        letters = list_dead_letters(connection, found.id, limit)
-        reasons = count_by_reason(connection, found.id)
-    if as_json:
-        for letter in letters:
-            payload = (letter.payload or b"").decode("utf-8", "backslashreplace")
-            console.print_json({**asdict(letter), "payload": payload})
-        return
-    rows = [(f"{d.source}[{d.partition}]@{d.offset}", d.reason, d.detail, d.size) for d in letters]
-    console.print_table("Dead letters", ("position", "reason", "detail", "bytes"), rows)
-    console.output.print("By reason: " + (", ".join(f"{k} {v}" for k, v in reasons.items()) or "0"))
 
 
 def digest(run: RunName = LIVE, as_json: Json = False) -> None:

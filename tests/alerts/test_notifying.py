@@ -1,7 +1,7 @@
 """Notifications on a real database: actions, silences, crashes, two alerters and odd clocks."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
@@ -14,6 +14,7 @@ import alerts.notifying
 from alerts import actions
 from alerts.alerter import Alerter
 from alerts.policies import Grouping, Inhibition, PipelinePolicy
+from alerts.routing import Maintenance, Route
 from alerts.rules import Metric, NoData, Receiver, Rule, RuleSet
 from classifier.labels import Labels
 from store import runs
@@ -140,6 +141,54 @@ def test_a_replay_tells_nobody_and_says_so(database, run):
         (minute, False, "replay_not_notified") for minute, *_ in UNDISTURBED
     ]
     assert messages(database) == []
+
+
+def sent(database):
+    """What the outbox holds, as (minute, state, receiver, why it is not sent)."""
+    table = outbox.c
+    statement = select(table.payload, table.receiver, table.reason).order_by(table.seq)
+    with database.transaction() as connection:
+        return [
+            ((datetime.fromisoformat(row.payload["at"]) - NOON) // MINUTE,
+             row.payload["state"], row.receiver, row.reason)
+            for row in connection.execute(statement)
+        ]  # fmt: skip
+
+
+def test_routes_add_to_those_whom_a_group_is_told(database, run):
+    desk, console = Receiver(name="desk", type="console"), Receiver(name="console", type="console")
+    routes = (Route(receivers=("desk", "console"), min_severity=5),)
+    rules = replace(RULES, receivers=(console, desk), routes=routes)
+    commit_drawn(database, run, SCARE)
+
+    judge(database, run, rules)
+
+    assert sent(database) == [
+        (minute, state, receiver, None)
+        for minute, state in ((6, "firing"), (11, "resolved"), (16, "firing"), (20, "resolved"))
+        for receiver in ("console", "desk")
+    ]
+    with database.transaction() as connection:
+        assert {n.receivers for n in read_notifications(connection, run.id)} == {
+            ("console", "desk")
+        }
+
+
+def test_maintenance_keeps_back_what_begins_and_repeats_in_it_and_nothing_else(database, run):
+    window = Maintenance(name="night", start=at(5), end=at(17), rule="mo*")
+    rules = replace(RULES, maintenance=(window,))
+    commit_drawn(database, run, "====" + 20 * "-")
+
+    judge(database, run, rules)
+
+    night = "maintenance:night"
+    assert sent(database) == [
+        (6, "firing", "console", night),
+        (6, "firing", "console", night),
+        (6, "firing", "console", night),
+        (6, "firing", "console", None),
+    ]
+    assert [minute for minute, *_ in told(database, run)] == [6, 11, 16, 21]
 
 
 def test_an_acknowledged_alert_is_quiet_until_it_ends_and_tells_again_when_it_comes_back(

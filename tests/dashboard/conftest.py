@@ -7,8 +7,8 @@ import pytest
 
 from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
-from ingest.batch import ScoredBatch
-from ingest.document import Document
+from ingest.batch import DeadLetter, Partition, Record, ScoredBatch
+from ingest.document import Document, Reason
 from store.alertlog import EventRow, append_events
 from store.cards import NewCard, write_cards
 from store.commits import commit_batch, register_model
@@ -74,6 +74,16 @@ class Scene:
             numbers = append_events(connection, run.id, rows)
             if card is not None or reason is not None:
                 write_cards(connection, [NewCard(numbers[0], card, reason)])
+
+    def add_dead_letters(self, run_name, *payloads, reason=Reason.NOT_JSON):
+        """Have records turned away that hold these bytes."""
+        with self.database.transaction() as connection:
+            run = open_run(connection, run_name)
+            letters = [
+                DeadLetter(Record(Partition("feed", 0), offset, payload), reason, "broken")
+                for offset, payload in enumerate(payloads)
+            ]
+            commit_batch(connection, run.id, prepare_batch(ScoredBatch([], [], letters, [])))
 
     def finish(self, *run_names):
         """Mark runs as complete."""

@@ -23,6 +23,8 @@ SCRIPT = Path(tapewatch.__file__).parent / "dashboard_app.py"
 START_SECONDS = 90
 PATIENCE = 60_000
 OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
+LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|system)/_stcore/(health|host-config)$")
+"""Opened at a page's own address, Streamlit looks below it first, and then where it is."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def watch(browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda line: line.type == "error" and problems.append(line.text))
+        page.on("console", lambda line: is_wrong(line) and problems.append(line.text))
         page.on("request", lambda asked: OUTSIDE.match(asked.url) and problems.append(asked.url))
         page.goto(url)
         see(page.get_by_role("heading", name="Tapewatch"))
@@ -96,6 +98,10 @@ def launched(scene, folder) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/"
         finally:
             _end(process)
+
+
+def is_wrong(line) -> bool:
+    return line.type == "error" and not LOOKING_FOR_ITS_SERVER.search(line.location["url"])
 
 
 def see(locator) -> None:
@@ -200,6 +206,104 @@ def test_a_phone_needs_no_scrolling_sideways(open_page):
     page = open_page(width=390)
     see(heatmap(page))
     see(table(page))
+    overflow = "element => element.scrollWidth - element.clientWidth"
+    assert page.locator("html").evaluate(overflow) == 0
+    assert page.get_by_test_id("stMain").evaluate(overflow) == 0
+
+
+def found(page):
+    return page.locator("[class*=st-key-found-] [data-testid=stDataFrame]")
+
+
+def wait_for_idle(page) -> None:
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_have_count(1, timeout=PATIENCE)
+
+
+def test_the_pages_lead_to_each_other_and_keep_the_run(watch, address):
+    page = watch(f"{address}?run=quiet")
+    see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("5", exact=True))
+    page.get_by_role("link", name="Documents").click()
+    see(page.get_by_text("5 texts"))
+    expect(page).to_have_url(re.compile(r"/documents\?.*run=quiet"), timeout=PATIENCE)
+    page.get_by_role("link", name="System").click()
+    see(page.get_by_role("heading", name="Storage"))
+    expect(page).to_have_url(re.compile(r"/system\?.*run=quiet"), timeout=PATIENCE)
+    page.get_by_role("link", name="Now").click()
+    see(heatmap(page))
+    expect(page).to_have_url(re.compile(r"/\?.*run=quiet"), timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_documents_are_searched_opened_and_linked_to(watch, address, scheme):
+    page = watch(f"{address}documents?run=replay", scheme=scheme)
+    page.get_by_role("textbox", name="Search in titles and texts").fill('click "costs $5"')
+    page.keyboard.press("Enter")
+    see(page.get_by_text("1 text", exact=True))
+    see(found(page))
+    wait_for_idle(page)
+    found(page).click(position={"x": 18, "y": 52})
+    see(page.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
+    expect(page).to_have_url(re.compile("document="), timeout=PATIENCE)
+    again = watch(page.url, scheme=scheme)
+    see(again.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
+    for shown in (page, again):
+        harmful = "img[src*=evil], a[href*=evil], a[href^=javascript], .katex"
+        assert shown.locator(harmful).count() == 0
+
+
+def test_what_was_found_is_downloaded(watch, address):
+    page = watch(f"{address}documents?run=replay&symbol=HUB")
+    see(page.get_by_text("30 texts"))
+    page.get_by_role("button", name="Export").click()
+    see(page.get_by_role("button", name="CSV", exact=True))
+    wait_for_idle(page)
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert len(lines) == 31
+    assert download.value.suggested_filename == "tapewatch-documents.csv"
+
+
+def test_one_after_another_is_labelled(watch, scene, tmp_path):
+    scene.add_documents("replay", 1, text="the first of them")
+    scene.add_documents("replay", 1, text="the second of them", hour=1)
+    scene.finish("replay")
+    with launched(scene, tmp_path) as address:
+        page = watch(f"{address}documents?run=replay&view=queue")
+        see(page.locator(".st-key-document").get_by_text("the second of them"))
+        form = page.locator(".st-key-correcting")
+        form.get_by_role("combobox", name="Sentiment").click()
+        page.get_by_role("option", name="neutral").click()
+        form.get_by_role("textbox", name="Your name").fill("ann")
+        form.get_by_role("button", name="Save correction").click()
+        see(page.locator(".st-key-document").get_by_text("the first of them"))
+        see(page.get_by_text("1 text that nobody has corrected"))
+        page.context.close()
+    with scene.database.transaction() as connection:
+        (said,) = read_corrections(connection)
+    assert (said.text, said.sentiment, said.author) == ("the second of them", "neutral", "ann")
+
+
+def test_a_dry_run_says_what_would_come_of_the_dead_letters(watch, scene, tmp_path):
+    scene.add_documents("replay", 3)
+    mended = b'{"id": "m", "text": "Oil climbs", "published_at": "2026-03-09T10:00:00Z"}'
+    scene.add_dead_letters("replay", mended, b"{", b"\xff")
+    scene.finish("replay")
+    with launched(scene, tmp_path) as address:
+        page = watch(f"{address}system?run=replay")
+        see(page.get_by_text("tapewatch dead-letters requeue --run replay --apply"))
+        page.get_by_role("button", name="What would come of it?").click()
+        see(page.get_by_text("1 would become documents; 2 would be turned away again"))
+        page.context.close()
+
+
+@pytest.mark.parametrize("path", ["documents", "documents?view=queue", "system"])
+@pytest.mark.parametrize("width", [390, 1024])
+def test_no_page_needs_scrolling_sideways(watch, address, path, width):
+    page = watch(f"{address}{path}", width=width)
+    see(page.get_by_test_id("stDataFrame"))
+    wait_for_idle(page)
     overflow = "element => element.scrollWidth - element.clientWidth"
     assert page.locator("html").evaluate(overflow) == 0
     assert page.get_by_test_id("stMain").evaluate(overflow) == 0

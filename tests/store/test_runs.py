@@ -12,6 +12,7 @@ from ingest.document import Document, Reason
 from store import alertlog, outbox, receivers, runs
 from store.alert_actions import ActionRow, add_action
 from store.alertlog import EventRow, StateRow
+from store.cards import NewCard, write_cards
 from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.database import Database
@@ -52,6 +53,7 @@ def fill(connection, run):
     commit_batch(connection, run.id, prepare_batch(batch))
     alertlog.write_states(connection, run.id, [StateRow("r", "k", "firing", NOON)], [])
     (event_id,) = alertlog.append_events(connection, run.id, [event()])
+    write_cards(connection, [NewCard(event_id, {"drivers": []})])
     message = outbox.Message(uuid4(), event_id, "console", {"a": 1})
     outbox.post(connection, [message])
     (claimed,) = outbox.claim(connection, datetime.now(UTC))

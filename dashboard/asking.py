@@ -1,0 +1,139 @@
+"""What the reader asks for on the page of documents, and its form. Knows no result."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from dashboard import reading
+from dashboard.choices import linked, publish, restore_text
+from dashboard.frame import choose_run, segments, select
+from dashboard.view import KINDS, SPANS, bounds, usual_span
+from store.database import Database
+from store.search import LONGEST_WORDS, Order, Place, Search
+from store.views import RunSummary, Slice
+
+ORDERS = {
+    Order.NEWEST.value: "Newest",
+    Order.NEGATIVE.value: "Most negative",
+    Order.UNCERTAIN.value: "Least certain",
+}
+VIEWS = {"results": "Results", "queue": "Labelling queue"}
+SENTIMENTS = ("negative", "neutral", "positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search, the run it is in, and which view of it; ``choices`` are those of the link."""
+
+    run: RunSummary
+    search: Search | None
+    view: str
+    choices: tuple[tuple[str, str], ...]
+
+
+def ask(database: Database, runs: list[RunSummary]) -> Asked:
+    """Draw the form; what it asks for. Without documents in the run there is no search."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
+        run = choose_run(runs)
+        span = segments("Span", "span", SPANS, usual_span(run))
+        until = _until()
+    filled = reading.span(database, run.id)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
+        words = _words()
+        view = segments("View", "view", VIEWS, "results")
+        order = segments("Order", "sort", ORDERS, "newest") if view == "results" else "uncertain"
+    chosen = {"run": run.name, "span": span, "until": _written(until), "words": words, "view": view}
+    if view == "results":
+        chosen["sort"] = order
+    if filled is None:
+        publish(**chosen)
+        return Asked(run, None, view, tuple(chosen.items()))
+    start, end = bounds(filled, span, until)
+    filters = _filters(database, Slice(run.id, "all", start, end))
+    chosen |= filters
+    publish(**chosen)
+    kind = filters.pop("kind")
+    asked = Search(
+        run.id,
+        start,
+        end,
+        words,
+        **{name: value or None for name, value in filters.items()},
+        kind=None if kind == "all" else kind,
+        order=Order(order),
+        uncorrected=view == "queue",
+    )
+    return Asked(run, asked, view, tuple(chosen.items()))
+
+
+def read_place(written: str) -> Place | None:
+    """The place that a link names; None where it names none."""
+    rank, _, rest = written.partition("~")
+    at, _, identity = rest.partition("~")
+    try:
+        place = Place(int(rank), datetime.fromisoformat(at), identity)
+    except ValueError:
+        return None
+    sound = place.published_at.tzinfo and identity and abs(place.rank) <= 1_000_000
+    return place if sound and "\x00" not in identity else None
+
+
+def write_place(place: Place | None) -> str:
+    """How a place is named in a link."""
+    return f"{place.rank}~{place.published_at.isoformat()}~{place.id}" if place else ""
+
+
+def look_further_back(until: datetime) -> None:
+    """Let the span end at a moment."""
+    st.session_state["until"] = until.astimezone(UTC).replace(tzinfo=None)
+
+
+def _until() -> datetime | None:
+    if "until" not in st.session_state:
+        st.session_state["until"] = _read(linked("until"))
+    chosen = st.datetime_input(
+        "Up to (UTC)", value=None, key="until", step=60, format="YYYY-MM-DD", width=200
+    )
+    return None if chosen is None else chosen.replace(tzinfo=UTC)
+
+
+def _read(written: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    at = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return at.replace(second=0, microsecond=0, tzinfo=None)
+
+
+def _written(until: datetime | None) -> str:
+    return f"{until:%Y-%m-%dT%H:%MZ}" if until else ""
+
+
+def _words() -> str:
+    restore_text("words", LONGEST_WORDS)
+    words = st.text_input(
+        "Search in titles and texts",
+        key="words",
+        max_chars=LONGEST_WORDS,
+        icon=":material/search:",
+        placeholder='downgrade or "profit warning" -crypto',
+    )
+    return str(words or "").strip()
+
+
+def _filters(database: Database, part: Slice) -> dict[str, str]:
+    def keys(scope: str) -> list[str]:
+        named = Slice(part.run_id, scope, part.start, part.end)
+        return sorted(reading.keys(database, named))
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+        return {
+            "kind": segments("Kind", "kind", KINDS, "all"),
+            "sentiment": select("Sentiment", "sentiment", SENTIMENTS, 120) or "",
+            "topic": select("Topic", "topic", keys("topic"), 170) or "",
+            "symbol": select("Symbol", "symbol", keys("symbol"), 105) or "",
+            "source": select("Source", "source", keys("source"), 130) or "",
+            "model": select("Model", "model", reading.models(database), 140) or "",
+        }

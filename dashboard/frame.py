@@ -1,0 +1,106 @@
+"""What every page has: its head with the run, and the states in which there is nothing to show."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from time import monotonic
+
+import streamlit as st
+
+from dashboard import reading
+from dashboard.choices import restore
+from dashboard.plain import plain
+from dashboard.view import first_choice
+from store.database import Database
+from store.errors import DatabaseUnavailableError
+from store.views import RunSummary
+
+_AWAY = (
+    "The database cannot be reached. Nothing is lost: this page comes back by itself. "
+    "Check that PostgreSQL is running and that `TAPEWATCH_DATABASE_URL` is right, "
+    "or, with the embedded one, that its data folder is where it was."
+)
+_NO_RUNS = (
+    "No documents have come in yet. `tapewatch demo` plays a bundled feed, `tapewatch replay FEED` "
+    "reads a file of yours, and `tapewatch worker` listens to Kafka. They appear here as they come."
+)
+
+
+def find_runs(database: Database) -> list[RunSummary]:
+    """Every run; where there is none, or no database, the page says so and this is empty."""
+    try:
+        runs = reading.runs(database)
+    except DatabaseUnavailableError:
+        title()
+        say_away()
+        return []
+    if not runs:
+        title()
+        st.info(_NO_RUNS, icon=":material/inbox:")
+        _wait(database)
+    return runs
+
+
+def title() -> None:
+    """The name of the whole."""
+    st.title("Tapewatch", anchor=False)
+
+
+def choose_run(runs: list[RunSummary]) -> RunSummary:
+    """The title and the choice of a run, within the head that the caller has opened."""
+    with st.container(width="stretch", key="brand"):
+        title()
+    names = {run.name: run for run in runs}
+    restore("run", names, first_choice(runs).name)
+    run = st.selectbox(
+        "Run", list(names), key="run", format_func=lambda name: plain(name, 60), width=260
+    )
+    return names[str(run)]
+
+
+def segments(label: str, key: str, names: dict[str, str], default: str) -> str:
+    """One of a few choices, side by side."""
+    restore(key, names, default)
+    choice = st.segmented_control(
+        label, list(names), key=key, format_func=names.__getitem__, required=True
+    )
+    return str(choice)
+
+
+def select(label: str, key: str, options: Iterable[str], width: int) -> str | None:
+    """One of many choices, or None for any; what a link names is among them."""
+    known = list(options)
+    for named in (st.session_state.get(key), st.query_params.get(key)):
+        if named and named not in known:
+            known.append(named)
+    restore(key, ["", *known], "")
+    choice = st.selectbox(
+        label,
+        ["", *known],
+        key=key,
+        format_func=lambda name: plain(name, 60) if name else "Any",
+        width=width,
+    )
+    return str(choice) if choice else None
+
+
+def say_away() -> None:
+    """Say that the database is away, and look again by and by."""
+    st.error(_AWAY, icon=":material/cloud_off:")
+    said = monotonic()
+
+    def look_again() -> None:
+        if monotonic() - said > reading.REFRESH / 2:
+            st.rerun()
+
+    st.fragment(look_again, run_every=reading.REFRESH)()
+
+
+def _wait(database: Database) -> None:
+    """Draw the page anew when the first run appears."""
+
+    def look() -> None:
+        with suppress(DatabaseUnavailableError):
+            if reading.runs(database):
+                st.rerun()
+
+    st.fragment(look, run_every=reading.REFRESH)()

@@ -1,0 +1,262 @@
+"""The page of documents: what was searched for, page by page, one of them whole, and as a file."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pandas as pd
+import streamlit as st
+
+from classifier.prediction import SCALE
+from dashboard import reading
+from dashboard.asking import Asked, ask, look_further_back, read_place, write_place
+from dashboard.choices import put
+from dashboard.documents import SIGNS
+from dashboard.explaining import Explain
+from dashboard.exporting import as_csv, as_parquet
+from dashboard.frame import find_runs, say_away
+from dashboard.labelling import show_queue
+from dashboard.plain import dated, plain
+from dashboard.reader import show_whole
+from store.database import Database
+from store.errors import DatabaseUnavailableError, SearchCutError
+from store.search import READ, FoundDocument, Page, Place, Search
+
+ROWS = 50
+_COLUMNS = [
+    "Time", "Score", "Headline", "Copies", "Sentiment", "Apart", "Topic", "Symbols", "Source",
+    "Kind",
+]  # fmt: skip
+
+
+def show_documents_page(database: Database, explain: Explain | None) -> None:
+    """Draw the page; without ``explain``, no document can be explained."""
+    runs = find_runs(database)
+    if not runs:
+        return
+    try:
+        _show(database, ask(database, runs), explain)
+    except DatabaseUnavailableError:
+        say_away()
+
+
+def tabulate(rows: Sequence[FoundDocument]) -> pd.DataFrame:
+    """One row a text, in plain text; ``Apart`` is the margin in %."""
+    table = [
+        (
+            row.published_at,
+            row.score / SCALE,
+            plain(row.title or row.text, 200),
+            row.copies,
+            SIGNS.get(row.sentiment, plain(row.sentiment, 20)),
+            100 * row.margin / SCALE,
+            plain(row.topic, 60),
+            ", ".join(plain(symbol, 20) for symbol in row.symbols),
+            plain(row.source, 40),
+            row.kind,
+        )
+        for row in rows
+    ]
+    return pd.DataFrame(table, columns=_COLUMNS)
+
+
+def describe(page: Page) -> str:
+    """How much was found."""
+    texts = "1 text" if page.texts == 1 else f"{page.texts:,} texts"
+    repeats = page.documents - page.texts
+    more = f" in {page.documents:,} documents: repeats of a text are one row" if repeats else ""
+    return f"{texts}{more}"
+
+
+def _show(database: Database, asked: Asked, explain: Explain | None) -> None:
+    if asked.search is None:
+        st.info(
+            "This run has no documents yet. They can be searched as they come in.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    places = _places(asked)
+    after = places[-1] if places else None
+    put(after=write_place(after))
+    try:
+        if asked.search.words and not reading.says_something(database, asked.search.words):
+            st.info("These words are too common to be searched for, or are none.")
+        elif asked.view == "queue":
+            show_queue(database, asked.search, places, _turn, explain)
+        else:
+            _results(database, asked, places, explain)
+    except SearchCutError as error:
+        st.warning(f"Nothing is shown: {error}.", icon=":material/timer_off:")
+
+
+def _results(
+    database: Database, asked: Asked, places: list[Place], explain: Explain | None
+) -> None:
+    assert asked.search is not None  # noqa: S101 - the caller has looked
+    after = places[-1] if places else None
+    page = reading.found(database, asked.search, after, ROWS)
+    _say_how_far(page)
+    if page.rows:
+        with st.container(horizontal=True, vertical_alignment="center", key="count"):
+            with st.container(width="content", key="count-text"):
+                st.text(describe(page))
+            _export_button(database, asked.search)
+            _exported(asked.search)
+        _table(asked, page, after)
+        _turning(page, places)
+    elif after:
+        st.info("Nothing follows here.")
+        st.button("First page", key="first-page", on_click=_turn, args=([],))
+    else:
+        st.info(
+            "No documents here. Choose a longer span, other words or fewer filters.",
+            icon=":material/search_off:",
+        )
+    _opened(database, asked, explain)
+
+
+def _say_how_far(page: Page) -> None:
+    if page.read_from is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="read-from"):
+        st.text(
+            f"The newest {READ:,} documents of the span were searched, back to "
+            f"{dated(page.read_from)}."
+        )
+        st.button(
+            "Search further back",
+            key="further",
+            type="tertiary",
+            icon=":material/history:",
+            on_click=look_further_back,
+            args=(page.read_from + timedelta(minutes=1),),
+        )
+
+
+def _table(asked: Asked, page: Page, after: Place | None) -> None:
+    key = f"found-{hash((asked.choices, after))}"
+
+    def picked() -> None:
+        numbers = st.session_state[key]["selection"]["rows"]
+        _open(asked.run.name, page.rows[numbers[0]].id if numbers else "")
+
+    sort = dict(asked.choices).get("sort")
+    order = [name for name in _COLUMNS if name != "Apart" or sort == "uncertain"]
+    if all(row.copies == 1 for row in page.rows):
+        order.remove("Copies")
+    st.dataframe(
+        tabulate(page.rows),
+        key=key,
+        hide_index=True,
+        height=min(530, 38 + 35 * len(page.rows)),
+        column_order=order,
+        column_config={
+            "Time": st.column_config.DatetimeColumn(
+                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
+            ),
+            "Score": st.column_config.NumberColumn(
+                format="%+.2f", width=60, help="P(positive) - P(negative)"
+            ),
+            "Headline": st.column_config.TextColumn(width=430),
+            "Copies": st.column_config.NumberColumn(
+                format="%d", width=65, help="Documents of the span with this text"
+            ),
+            "Sentiment": st.column_config.TextColumn(width=90),
+            "Apart": st.column_config.NumberColumn(
+                format="%.1f%%", width=70, help="Between the two likeliest sentiments"
+            ),
+            "Topic": st.column_config.TextColumn(width=170),
+            "Symbols": st.column_config.TextColumn(width=80),
+            "Source": st.column_config.TextColumn(width=100),
+            "Kind": st.column_config.TextColumn(width=80),
+        },
+        on_select=picked,
+        selection_mode="single-row",
+        alt="Documents that were found",
+    )
+
+
+def _turning(page: Page, places: list[Place]) -> None:
+    if not places and page.after is None:
+        return
+    with st.container(horizontal=True, horizontal_alignment="right", key="turning"):
+        st.button(
+            "Back",
+            key="back",
+            icon=":material/chevron_left:",
+            disabled=not places,
+            on_click=_turn,
+            args=(places[:-1],),
+        )
+        st.button(
+            "Next",
+            key="next",
+            icon=":material/chevron_right:",
+            disabled=page.after is None,
+            on_click=_turn,
+            args=([*places, page.after],),
+        )
+
+
+def _places(asked: Asked) -> list[Place]:
+    """Where the pages up to this one begin, but for the first; forgotten when more is asked."""
+    asked_before, places = st.session_state.get("places", (None, []))
+    if asked_before is None:
+        linked = read_place(st.query_params.get("after", ""))
+        places = [linked] if linked else []
+    elif asked_before != asked.choices:
+        places = []
+    st.session_state["places"] = (asked.choices, places)
+    return list(places)
+
+
+def _turn(places: list[Place]) -> None:
+    asked, _ = st.session_state.get("places", (None, []))
+    st.session_state["places"] = (asked, places)
+
+
+def _open(run_name: str, document_id: str) -> None:
+    st.session_state["opened"] = (run_name, document_id)
+
+
+def _opened(database: Database, asked: Asked, explain: Explain | None) -> None:
+    if "opened" not in st.session_state:
+        _open(asked.run.name, st.query_params.get("document", ""))
+    run_name, document_id = st.session_state["opened"]
+    if run_name != asked.run.name or not document_id:
+        put(document="")
+        return
+    put(document=document_id)
+    with st.container(border=True, key="document"):
+        if not show_whole(database, asked.run.id, document_id, explain):
+            st.info("The document that the link names is not in this run, or was pruned.")
+        st.button("Close", key="close", on_click=_open, args=(run_name, ""), type="tertiary")
+
+
+def _export_button(database: Database, asked: Search) -> None:
+    if st.button("Export", key="export", icon=":material/download:", type="tertiary"):
+        with st.spinner("Reading what was found"):
+            rows, cut = reading.exported(database, asked)
+            st.session_state["exported"] = (asked, len(rows), cut, as_csv(rows), as_parquet(rows))
+
+
+def _exported(asked: Search) -> None:
+    about, count, cut, table, parquet = st.session_state.get("exported", (None, 0, False, b"", b""))
+    if about != asked:
+        return
+    _download("CSV", table, "text/csv")
+    _download("Parquet", parquet, "application/vnd.apache.parquet")
+    if cut:
+        with st.container(width="content", key="exported-text"):
+            st.text(f"Cut after {count:,} texts: a shorter span holds the rest.")
+
+
+def _download(name: str, content: bytes, mime: str) -> None:
+    st.download_button(
+        name,
+        content,
+        file_name=f"tapewatch-documents.{name.lower()}",
+        mime=mime,
+        key=f"download-{name.lower()}",
+        on_click="ignore",
+        icon=":material/download:",
+    )
