@@ -112,7 +112,7 @@ def _evidence(scope: str) -> TextClause:
 with fitting as materialized (
     select id, published_at, score, model, md5(
         translate(lower(coalesce(left(title, :length), '') || left(text, :length)),
-            E' \\t\\r\\n\\f\\v', '')) same
+            E' \\t\\r\\n\\f\\x0b\\u00a0', '')) same
     from ({_SCANS[scope]}) seen
     where kind = any(:kinds) {of_key}
     order by published_at desc

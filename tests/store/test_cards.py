@@ -141,6 +141,25 @@ def test_repeats_of_a_text_are_one_candidate_however_they_are_spaced(database, r
     assert (found.examined, found.candidates[0].score) == (5, -9500)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "candidates"),
+    [
+        ("the rover", "the roer", 2),
+        ("the rover", "the\x0brover", 1),
+        ("the rover", "the\u00a0Rover", 1),
+        ("the rover", "the rover.", 2),
+        ("x" * 1000 + "a", "x" * 1000 + "b", 1),
+        ("x" * 999 + "a", "x" * 999 + "b", 2),
+    ],
+)
+def test_texts_are_compared_without_case_and_white_space_up_to_a_length(
+    database, run, first, second, candidates
+):
+    commit(database, run, (post("a", text=first), said()), (post("b", text=second), said()))
+
+    assert len(evidence(database, run).candidates) == candidates
+
+
 def test_what_is_examined_is_bounded_and_newest_first(database, run, monkeypatch):
     monkeypatch.setattr(cards, "SCANNED", 4)
     monkeypatch.setattr(cards, "EXAMINED", 2)
