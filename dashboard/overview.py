@@ -45,7 +45,8 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
     st.caption(describe(view))
     show_status(view, total(everything), firing)
     shown = [(alert.rule, alert.key, alert.fired_at) for alert in gravest(firing)]
-    show_firing(view, firing, reading.cards(database, run.id, shown), _choose)
+    why = reading.cards(database, run.id, shown) if shown else {}
+    show_firing(view, firing, why, _choose)
     show_resolved(view, resolved)
     _topics(database, view, palette)
     part = _behind(database, view, alerts, palette)
