@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from store.corrections import read_corrections
 SCRIPT = Path(tapewatch.__file__).parent / "dashboard_app.py"
 START_SECONDS = 90
 PATIENCE = 60_000
+CLICKS = 3
 OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
 LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|system)/_stcore/(health|host-config)$")
 """Opened at a page's own address, Streamlit looks below it first, and then where it is."""
@@ -139,8 +140,14 @@ def click_cell(page, description):
     settle(page)
     cell = heatmap(page).locator(f"path[aria-label*={description!r}]").first
     expect(cell).to_be_visible(timeout=PATIENCE)
-    cell.click()
-    see(page.get_by_role("button", name="Only"))
+    only = page.get_by_role("button", name="Only").first
+    # A live page may be refreshed between the look and the click; one clicks again then.
+    for _ in range(CLICKS):
+        cell.click()
+        with suppress(AssertionError):
+            expect(only).to_be_visible(timeout=PATIENCE / CLICKS)
+            break
+    see(only)
     settle(page)
 
 
