@@ -263,7 +263,7 @@ def test_topics_of_the_users_own_reach_rules_and_page(garden, open_document):
     subjects = page.selectbox(key="subject").options
     topics = [name for name in subjects if name.startswith("Topic: ")]
     assert topics == [f"Topic: {name}" for name in sorted(("Hailstorms", "Tulips"))]
-    assert set(table(page, "Headline")["Topic"]) == {"Hailstorms", "Tulips"}
+    assert set(table(page, "Topic")["Topic"]) == {"Hailstorms", "Tulips"}
 
 
 def test_a_document_is_explained_when_asked_and_not_before(open_document):
