@@ -1,9 +1,9 @@
 """``alerts``: list what fired, see why it was told or not, acknowledge, comment and silence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -21,9 +21,10 @@ from alerts.matchers import MatcherError, parse_matchers
 from alerts.rules import duration
 from alerts.silences import state_at
 from dashboard.plain import plain
-from store.alert_actions import read_actions
+from store.alert_actions import ActionRow, read_actions
 from store.alertlog import read_alerts
 from store.cards import CardRow
+from store.database import Connection
 from store.notifications import NotificationRow, read_notifications
 from store.runs import LIVE, Run, find_run
 from store.silences import read_silences
@@ -32,6 +33,8 @@ from tapewatch.commands.options import Json, RunName, user_name
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
 from tapewatch.wiring import as_json as alert_as_json
+
+C = TypeVar("C")
 
 app = typer.Typer(help="List the alerts that fired; acknowledge, comment on and silence them.")
 
@@ -93,10 +96,7 @@ def ack(  # noqa: PLR0913 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Acknowledge an active alert: it is not told again until it ends; then it is armed anew."""
-    with open_database(Settings()) as database, database.transaction() as connection:
-        found = find_run(connection, run)
-        done = acknowledge(connection, found, rule, key, by or user_name("--by"), comment)
-    _report(asdict(done), f"{_named(done.rule, done.key)} is acknowledged", as_json=as_json)
+    _act(acknowledge, "is acknowledged", run, rule, key, by, comment, as_json=as_json)
 
 
 @app.command()
@@ -109,10 +109,7 @@ def unack(  # noqa: PLR0913 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Take an acknowledgement back: the alert is repeated again."""
-    with open_database(Settings()) as database, database.transaction() as connection:
-        found = find_run(connection, run)
-        done = unacknowledge(connection, found, rule, key, by or user_name("--by"), comment)
-    _report(asdict(done), f"{_named(done.rule, done.key)} is told again", as_json=as_json)
+    _act(unacknowledge, "is told again", run, rule, key, by, comment, as_json=as_json)
 
 
 @app.command("comment")
@@ -125,10 +122,7 @@ def add_comment(  # noqa: PLR0913 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Say something about an alert, whether it is active or not."""
-    with open_database(Settings()) as database, database.transaction() as connection:
-        found = find_run(connection, run)
-        done = comment_on(connection, found, rule, key, by or user_name("--by"), comment)
-    _report(asdict(done), f"{_named(done.rule, done.key)} has your comment", as_json=as_json)
+    _act(comment_on, "has your comment", run, rule, key, by, comment, as_json=as_json)
 
 
 @app.command()
@@ -240,6 +234,25 @@ def _now(run: Run) -> datetime:
 
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None else None
+
+
+def _act(  # noqa: PLR0913 - an action on one alert
+    action: Callable[[Connection, Run, str, str | None, str, C], ActionRow],
+    said: str,
+    run: str,
+    rule: str,
+    key: str | None,
+    by: str | None,
+    comment: C,
+    *,
+    as_json: bool,
+) -> None:
+    """Carry out an action of somebody on one alert, and report it."""
+    with open_database(Settings()) as database, database.transaction() as connection:
+        done = action(
+            connection, find_run(connection, run), rule, key, by or user_name("--by"), comment
+        )
+    _report(asdict(done), f"{_named(done.rule, done.key)} {said}", as_json=as_json)
 
 
 def _report(content: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:

@@ -1,72 +1,31 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select, update
+from support.alerting import MINUTE, NOON, RULE, at, open_run
 
 import alerts.alerter
 from alerts.alerter import Alerter, partition_time
 from alerts.policies import Grouping
 from alerts.rules import Metric, NoData, Rule, RuleSet
-from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
 from store import alertlog, outbox, runs
-from store.commits import commit_batch, register_model
-from store.database import Database
+from store.commits import commit_batch
 from store.preparing import prepare_batch
 from store.schema import alert_events, checkpoints
 from store.schema import outbox as outbox_table
 
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 
-RULE = Rule(
-    name="mood",
-    metric=Metric.NEGATIVE_SHARE,
-    threshold=0.6,
-    clear=0.4,
-    scope="all",
-    window=3 * MINUTE,
-    every=MINUTE,
-    min_documents=2,
-)
 AT_ONCE = Grouping(interval=timedelta(0))
 RULES = RuleSet(rules=(RULE,), grouping=AT_ONCE)
 SCARE = "====-----=====----===="
 """A minute a letter: `-` a negative document, `=` a neutral one."""
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with postgres.database() as url:
-        opened = Database(url)
-        opened.migrate()
-        with opened.transaction() as connection:
-            register_model(connection, "m", Labels(("Macro",)))
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def run(database):
-    """A run in a database that holds nothing else."""
-    yield open_run(database, "live")
-    with database.transaction() as connection:
-        for used in runs.list_runs(connection):
-            runs.delete_run(connection, used.name)
-
-
-def open_run(database, name):
-    with database.transaction() as connection:
-        return runs.open_run(connection, name)
-
-
-def at(minute):
-    return NOON + minute * MINUTE
 
 
 def commit(database, run, timeline, first=0, partition=0):

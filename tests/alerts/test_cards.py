@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy import func, select
-from support.alerting import MINUTE, NOON, at, commit_drawn
+from support.alerting import MINUTE, NOON, RULE, SCARE, at, commit_drawn
 
 import alerts.alerter
 import alerts.judging
@@ -29,32 +29,19 @@ from alerts.cards import (
     oldest_of,
 )
 from alerts.policies import Grouping
-from alerts.rules import Metric, Rule, RuleSet
-from classifier.labels import Labels
+from alerts.rules import RuleSet
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
-from store import runs
 from store.alertlog import EventRow
 from store.buckets import Sums
 from store.cards import Candidate, Evidence, Position, read_cards_of_alert
-from store.commits import commit_batch, register_model
+from store.commits import commit_batch
 from store.digest import digest
 from store.preparing import prepare_batch
 from store.schema import alert_cards, alert_events, alert_states, outbox
 
-RULE = Rule(
-    name="mood",
-    metric=Metric.NEGATIVE_SHARE,
-    threshold=0.6,
-    clear=0.4,
-    scope="all",
-    window=3 * MINUTE,
-    every=MINUTE,
-    min_documents=2,
-)
 RULES = RuleSet(rules=(RULE,), grouping=Grouping(interval=timedelta(0), repeat=5 * MINUTE))
-SCARE = "====-----=====----====="
 HOSTILE = (
     "@everyone <!channel> [click](https://evil.example) **now** `x` "
     "\u202etxt.exe\u202c \x1b[31mred\x07 {{7*7}} $summary %s"
@@ -195,18 +182,6 @@ def test_what_is_told_of_a_headline_is_inert_and_short(text, title):
         assert len(driver["headline"]) <= 130
         assert not set("@<>*`~[]|#\u202e\x1b\n") & set(driver["headline"])
         assert "://" not in driver["headline"]
-
-
-@pytest.fixture
-def run(database):
-    with database.transaction() as connection:
-        for model in ("m", "n"):
-            register_model(connection, model, Labels(("Macro",)))
-        made = runs.open_run(connection, "live")
-    yield made
-    with database.transaction() as connection:
-        for used in runs.list_runs(connection):
-            runs.delete_run(connection, used.name)
 
 
 def judge(database, run, rules=RULES, *, notify=True):

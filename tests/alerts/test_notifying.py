@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import select, update
-from support.alerting import MINUTE, NOON, at, commit_drawn
+from support.alerting import MINUTE, NOON, RULE, SCARE, at, commit_drawn, open_run
 
 import alerts.alerter
 import alerts.notifying
@@ -15,56 +15,18 @@ from alerts import actions
 from alerts.alerter import Alerter
 from alerts.policies import Grouping, Inhibition, PipelinePolicy
 from alerts.routing import Maintenance, Route
-from alerts.rules import Metric, NoData, Receiver, Rule, RuleSet
-from classifier.labels import Labels
+from alerts.rules import NoData, Receiver, RuleSet
 from store import runs
 from store.alert_actions import read_acknowledged, read_actions
 from store.alertlog import read_alerts
-from store.commits import register_model
-from store.database import Database
 from store.digest import digest
 from store.errors import AlertActionError
 from store.notifications import read_notifications
 from store.schema import alert_events, alert_tellings, checkpoints, outbox
 
-RULE = Rule(
-    name="mood",
-    metric=Metric.NEGATIVE_SHARE,
-    threshold=0.6,
-    clear=0.4,
-    scope="all",
-    window=3 * MINUTE,
-    every=MINUTE,
-    min_documents=2,
-)
 RULES = RuleSet(rules=(RULE,), grouping=Grouping(interval=timedelta(0), repeat=5 * MINUTE))
-SCARE = "====-----=====----====="
 FIRST, AGAIN = at(6), at(16)
 """When the two firings of the scare begin."""
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    with postgres.database() as url:
-        opened = Database(url)
-        opened.migrate()
-        with opened.transaction() as connection:
-            register_model(connection, "m", Labels(("Macro",)))
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def run(database):
-    yield open_run(database, "live")
-    with database.transaction() as connection:
-        for used in runs.list_runs(connection):
-            runs.delete_run(connection, used.name)
-
-
-def open_run(database, name):
-    with database.transaction() as connection:
-        return runs.open_run(connection, name)
 
 
 def judge(database, run, rules=RULES, *, notify=True, **options):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
+from support.pages import fine, linked, open_at, texts
 
 from alerts.cards import Window, make_card
 from alerts.rules import Metric, Rule
@@ -27,34 +27,18 @@ def open_page(scene):
     """Open the page, as a link with ``query`` does."""
 
     def opened(**query):
-        page = AppTest.from_function(script, default_timeout=30, args=(scene.database,))
-        for name, value in query.items():
-            page.query_params[name] = value
-        return fine(page.run())
+        return open_at(script, scene.database, **query)
 
     yield opened
     st.cache_data.clear()
-
-
-def fine(page):
-    assert [problem.value for problem in page.exception] == []
-    return page
 
 
 def figures(page):
     return {metric.label: metric.value for metric in page.metric}
 
 
-def texts(page):
-    return [text.value for text in page.text]
-
-
 def headlines(page):
     return list(page.dataframe[-1].value["Headline"])
-
-
-def linked(page):
-    return dict(page.query_params.items())
 
 
 def test_without_runs_it_says_how_to_begin(open_page):
@@ -71,7 +55,7 @@ def test_a_run_without_documents_says_that_it_waits(scene, open_page):
 
 def test_a_database_that_is_away_is_told_and_not_traced():
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    page = fine(AppTest.from_function(script, default_timeout=30, args=(database,)).run())
+    page = open_at(script, database)
     assert "database cannot be reached" in page.error[0].value
     database.close()
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from support.pages import fine, texts
 
 from alerts.rules import parse_rules
 from classifier.attribution import Explanation, ExplanationError, Word
@@ -77,11 +78,6 @@ def chosen(garden):
         return run_id, read_documents(connection, part, negative_first=True)
 
 
-def fine(page):
-    assert [problem.value for problem in page.exception] == []
-    return page
-
-
 def field(page, label):
     (found,) = [widget for widget in (*page.selectbox, *page.text_input) if widget.label == label]
     return found
@@ -105,10 +101,6 @@ def table(page, column):
     """The one table that has a column of that name; None where there is none."""
     found = [frame.value for frame in page.dataframe if column in frame.value]
     return found[0] if found else None
-
-
-def texts(page):
-    return [text.value for text in page.text]
 
 
 def history(garden, number=0):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
+from support.pages import fine, linked, open_at, texts
 
 from dashboard import reading, searching
 from dashboard.asking import read_place, write_place
@@ -39,30 +39,14 @@ def open_page(scene):
     """Open the page, as a link with ``query`` does."""
 
     def opened(**query):
-        page = AppTest.from_function(script, default_timeout=60, args=(scene.database, None))
-        for name, value in query.items():
-            page.query_params[name] = value
-        return fine(page.run())
+        return open_at(script, scene.database, None, **query)
 
     yield opened
     st.cache_data.clear()
 
 
-def fine(page):
-    assert [problem.value for problem in page.exception] == []
-    return page
-
-
 def rows(page):
     return page.dataframe[0].value
-
-
-def texts(page):
-    return [text.value for text in page.text]
-
-
-def linked(page):
-    return dict(page.query_params.items())
 
 
 def button(page, label):
@@ -95,7 +79,7 @@ def test_a_run_without_documents_says_that_it_waits(scene, open_page):
 
 def test_a_database_that_is_away_is_told_and_not_traced():
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    page = fine(AppTest.from_function(script, default_timeout=30, args=(database, None)).run())
+    page = open_at(script, database, None)
     assert "database cannot be reached" in page.error[0].value
     database.close()
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
+from support.pages import fine, open_at
 
 from dashboard import rates, tables
 from dashboard.system import Prospects, describe
@@ -34,18 +34,10 @@ def script(database, dry_run):
 @pytest.fixture
 def open_page(scene):
     def opened(dry_run=None, **query):
-        page = AppTest.from_function(script, default_timeout=60, args=(scene.database, dry_run))
-        for name, value in query.items():
-            page.query_params[name] = value
-        return fine(page.run())
+        return open_at(script, scene.database, dry_run, **query)
 
     yield opened
     st.cache_data.clear()
-
-
-def fine(page):
-    assert [problem.value for problem in page.exception] == []
-    return page
 
 
 def figures(page):
@@ -74,7 +66,7 @@ def test_without_runs_it_says_how_to_begin(open_page):
 
 def test_a_database_that_is_away_is_told_and_not_traced():
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    page = fine(AppTest.from_function(script, default_timeout=30, args=(database, None)).run())
+    page = open_at(script, database, None)
     assert "database cannot be reached" in page.error[0].value
     database.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from alerts.rules import Metric, Rule
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
@@ -16,6 +17,26 @@ from store.runs import Run
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PART = Partition("topic", 0)
+
+
+RULE = Rule(
+    name="mood",
+    metric=Metric.NEGATIVE_SHARE,
+    threshold=0.6,
+    clear=0.4,
+    scope="all",
+    window=3 * MINUTE,
+    every=MINUTE,
+    min_documents=2,
+)
+SCARE = "====-----=====----====="
+"""A minute a letter, as `commit_drawn` takes them: two firings of the rule."""
+
+
+def open_run(database: Database, name: str) -> Run:
+    """The run of that name."""
+    with database.transaction() as connection:
+        return runs.open_run(connection, name)
 
 
 def at(minute: float) -> datetime:
