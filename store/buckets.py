@@ -3,7 +3,7 @@
 Knows no rule and no threshold.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -54,50 +54,8 @@ class Sums:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The sums of one key in one minute."""
-
-    key: str
-    start: datetime
-    kind: str
-    sums: Sums
-
-
 MinuteRow = tuple[str, datetime, str, int, int, int, int, int]
 """Key, start and kind of a minute, then what ``Sums`` holds."""
-
-
-def read_buckets(  # noqa: PLR0913 - a span of one scope of one run, narrowed by keys
-    connection: Connection,
-    run_id: int,
-    scope: str,
-    start: datetime,
-    end: datetime,
-    keys: Iterable[str] | None = None,
-    width: str = "minute",
-) -> Iterator[Bucket]:
-    """The buckets of ``scope`` that begin in [start, end), by key and time; ``keys`` None: all."""
-    table = time_buckets.c
-    statement = (
-        select(
-            table.key,
-            table.start,
-            table.kind,
-            table.documents,
-            table.negative,
-            table.neutral,
-            table.positive,
-            table.score_sum,
-        )
-        .where(table.run_id == run_id, table.width == width, table.scope == scope)
-        .where(table.start >= start, table.start < end)
-        .order_by(table.key, table.start, table.kind)
-    )
-    if keys is not None:
-        statement = statement.where(table.key.in_(list(keys)))
-    for row in connection.execute(statement):
-        yield Bucket(row.key, row.start, row.kind, Sums(*row[3:]))
 
 
 def list_keys(connection: Connection, run_id: int, scope: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 import pytest
 from support.alerting import at, commit_drawn
+from support.buckets import read_buckets
 
 from classifier.labels import Labels
 from store import runs
-from store.buckets import count_documents, read_buckets, read_scope
+from store.buckets import count_documents, read_scope
 from store.commits import register_model
 
 

@@ -6,6 +6,7 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import select, text
+from support.buckets import read_buckets
 
 from classifier.labels import Labels
 from classifier.prediction import Prediction
@@ -13,7 +14,7 @@ from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, 
 from ingest.document import Document, Reason
 from store import runs
 from store.alertlog import lock_cursor
-from store.buckets import SCOPES, Sums, counted_documents, read_buckets, span
+from store.buckets import SCOPES, Sums, counted_documents, span
 from store.commits import KEPT_PAYLOAD, commit_batch, register_model
 from store.database import Database
 from store.deadletters import count_by_reason, list_dead_letters

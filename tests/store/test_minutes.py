@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from sqlalchemy import text
+from support.buckets import read_buckets
 
 from store import runs
-from store.buckets import read_buckets
 from store.minutes import read_minutes
 
 MINUTE = timedelta(minutes=1)

@@ -20,6 +20,7 @@ from store import buckets, cards, corrections, drift, health, pruning, rescoring
 from store.alertlog import lock_cursor, read_progress
 from store.commits import commit_batch, register_model
 from store.database import Database
+from store.minutes import read_minutes
 from store.preparing import prepare_batch
 from store.retention import move_horizon, read_cutoff
 from store.search import Order, Place, Search, read_document, search
@@ -144,10 +145,18 @@ def test_the_alerter_reads_the_minutes_that_it_judges(database, run, scope, keys
         lock_cursor(connection, run.id)
         read_progress(connection, run.id)
         buckets.span(connection, run.id)
-        list(buckets.read_buckets(connection, run.id, scope, END - HOUR, END, keys))
         every = None if keys else END - HOUR
         buckets.read_scope(connection, run.id, scope, END, every, END - HOUR, keys or ())
         buckets.count_documents(connection, run.id, END - HOUR, END)
+
+    assert_reads_parts_only(plans)
+
+
+@pytest.mark.parametrize("scope", buckets.SCOPES)
+def test_a_backtest_reads_the_keys_that_it_judges(database, run, scope):
+    with planned(database) as (connection, plans):
+        buckets.list_keys(connection, run.id, scope)
+        read_minutes(connection, run.id, scope, "Macro", END - DAY, END)
 
     assert_reads_parts_only(plans)
 

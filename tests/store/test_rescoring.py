@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
+from support.buckets import read_buckets
 from support.checks import buckets_equal_recount
 from support.commands import wait_until
 
@@ -13,7 +14,7 @@ from classifier.labels import SENTIMENTS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import ScoredBatch
 from ingest.document import Document
-from store.buckets import Sums, read_buckets
+from store.buckets import Sums
 from store.commits import commit_batch, register_model
 from store.corrections import Correction, add_correction
 from store.digest import digest
