@@ -3,17 +3,14 @@
 A span is [start, end) of event time.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
+from sqlalchemy import Connection, func, insert, select
 
 from store.content import content
-from store.schema import documents, drift_reports, time_buckets
-
-_HOUR = timedelta(hours=1)
+from store.schema import documents, drift_reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +56,6 @@ class SampledDocument:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClassCounts:
-    """Documents of a span by the class that the model chose; absent classes have none."""
-
-    documents: int
-    topics: dict[str, int]
-    sentiments: dict[str, int]
-
-
 def save_report(connection: Connection, report: DriftReport) -> int:
     """Keep a report; its number."""
     statement = insert(drift_reports).returning(drift_reports.c.id)
@@ -107,49 +95,3 @@ def sample_for_drift(
     )
     rows = connection.execute(statement)
     return [SampledDocument(r[0], r[1], tuple(r[2]), tuple(r[3]), r[4]) for r in rows]
-
-
-def class_counts(
-    connection: Connection, run_id: int, start: datetime, end: datetime
-) -> ClassCounts:
-    """How many documents of each class the buckets of the span hold.
-
-    Whole minutes: the buckets that begin in the span. Hours stand for their minutes where they
-    lie in it wholly.
-    """
-    table = time_buckets.c
-    names = ("documents", "negative", "neutral", "positive")
-    sums = [func.coalesce(func.sum(table[name]), 0) for name in names]
-    within = (table.run_id == run_id, _begins_in(start, end))
-    one = connection.execute(select(*sums).where(*within, table.scope == "all")).one()
-    topics = connection.execute(
-        select(table.key, func.sum(table.documents))
-        .where(*within, table.scope == "topic")
-        .group_by(table.key)
-        .order_by(table.key)
-    )
-    counted: Sequence[int] = [int(value) for value in one]
-    return ClassCounts(
-        counted[0],
-        {row[0]: int(row[1]) for row in topics},
-        dict(zip(names[1:], counted[1:], strict=True)),
-    )
-
-
-def _begins_in(start: datetime, end: datetime) -> ColumnElement[bool]:
-    """Hour buckets that lie within the span wholly, minute buckets for what is left at its ends."""
-    table = time_buckets.c
-    first = _floor(start + _HOUR - timedelta.resolution)
-    last = max(first, _floor(end))
-    hours = and_(table.width == "hour", table.start >= first, table.start < last)
-    minutes = and_(
-        table.width == "minute",
-        or_(table.start < first, table.start >= last),
-        table.start >= start,
-        table.start < end,
-    )
-    return or_(hours, minutes)
-
-
-def _floor(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

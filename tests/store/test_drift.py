@@ -1,6 +1,6 @@
 """What drift is measured on, and its reports, on a real PostgreSQL."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,9 +10,7 @@ from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store.commits import commit_batch, register_model
 from store.drift import (
-    ClassCounts,
     DriftReport,
-    class_counts,
     latest_reports,
     sample_for_drift,
     save_report,
@@ -133,41 +131,7 @@ def test_the_sample_ends_before_the_end_of_the_span(connection):
     assert {row.text.rsplit(" ", 1)[1] for row in found} == {"3", "4", "5"}
 
 
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [
-        (0, 60), (0, 61), (1, 60), (59, 61), (30, 200), (-500, 500), (10, 20), (60, 60),
-        (119, 121), (0, 240), (-61, 181), (70, 80),
-    ],
-)  # fmt: skip
-def test_the_counts_are_of_the_minutes_of_the_span(connection, start, end):
-    minutes = range(-100, 200, 7)
-    run_id = filled(connection, minutes)
-
-    found = class_counts(connection, run_id, NOON + start * MINUTE, NOON + end * MINUTE)
-
-    within = [minute for minute in minutes if start <= minute < end]
-    topics = {name: sum(TOPICS[m % 2] == name for m in within) for name in TOPICS}
-    sentiments = {name: sum(SENTIMENTS[m % 3] == name for m in within) for name in SENTIMENTS}
-    present = {name: count for name, count in topics.items() if count}
-    assert found == ClassCounts(len(within), present, sentiments)
-
-
-def test_the_counts_do_not_depend_on_the_zone_in_which_a_span_is_given(connection):
-    run_id = filled(connection, range(0, 200, 7))
-    kolkata = timezone(timedelta(hours=5, minutes=30))
-    start, end = NOON + 13 * MINUTE, NOON + 170 * MINUTE
-
-    there = class_counts(connection, run_id, start.astimezone(kolkata), end.astimezone(kolkata))
-
-    assert there == class_counts(connection, run_id, start, end)
-    assert there.documents == len([m for m in range(0, 200, 7) if 13 <= m < 170])
-
-
-def test_a_span_without_documents_counts_nothing(connection):
+def test_a_span_without_documents_has_no_sample(connection):
     run_id = open_run(connection, "replay").id
 
-    nothing = class_counts(connection, run_id, EARLY, LATE)
-
-    assert nothing == ClassCounts(0, {}, dict.fromkeys(SENTIMENTS, 0))
     assert sample_for_drift(connection, run_id, EARLY, LATE, 5) == []

@@ -260,7 +260,6 @@ def test_the_state_of_the_system_is_told_of_the_newest_documents(database, run):
 
 def test_drift_reads_its_span(database, run):
     with planned(database) as (connection, plans):
-        drift.class_counts(connection, run.id, END - DAY, END)
         drift.sample_for_drift(connection, run.id, END - DAY, END, 100)
 
     assert_reads_parts_only(plans)
