@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, TextClause, insert, select, text, tuple_
 
+from store.content import likeness_sql
 from store.schema import alert_cards, alert_events, checkpoints
 
 SCANNED = 5_000
@@ -108,11 +109,10 @@ _SCANS = {
 def _evidence(scope: str) -> TextClause:
     """The query of a scope; one row at least, with nulls for a document where there is none."""
     of_key = "and source = :key" if scope == "source" else ""
+    same = likeness_sql("coalesce(left(title, :length), '') || left(text, :length)")
     return text(f"""
 with fitting as materialized (
-    select id, published_at, score, model, md5(
-        translate(lower(coalesce(left(title, :length), '') || left(text, :length)),
-            E' \\t\\r\\n\\f\\x0b\\u00a0', '')) same
+    select id, published_at, score, model, {same} same
     from ({_SCANS[scope]}) seen
     where kind = any(:kinds) {of_key}
     order by published_at desc

@@ -8,12 +8,13 @@ what was really inserted is added to the buckets; the checkpoint is moved by com
 Knows nothing of where batches come from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from classifier.labels import Labels
+from classifier.prediction import Prediction
 from ingest.batch import Advance, Committed, DeadLetter
 from store.additions import add_documents
 from store.errors import CheckpointConflictError
@@ -71,6 +72,14 @@ def commit_batch(connection: Connection, run_id: int, prepared: PreparedBatch) -
     for advance in sorted(batch.advances, key=lambda advance: advance.partition):
         _advance(connection, run_id, advance)
     return committed
+
+
+def register_models(connection: Connection, predictions: Iterable[Prediction]) -> None:
+    """Remember the names of every model that made one of the predictions, in a fixed order."""
+    said = {prediction.model: prediction for prediction in predictions}
+    for version, one in sorted(said.items()):
+        names = Labels(tuple(one.topic_probabilities), tuple(one.sentiment_probabilities))
+        register_model(connection, version, names)
 
 
 def register_model(connection: Connection, version: str, labels: Labels) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, select, text
 from sqlalchemy.exc import OperationalError
 
+from store.content import content_sql, likeness_sql
 from store.errors import SearchCutError
 from store.schema import documents, models
 
@@ -130,8 +131,8 @@ class WholeDocument:
     sentiment_probabilities: Mapping[str, int]
 
 
-_CONTENT = """(coalesce(nullif(d.title, '') || E'\\n', '') || d.text)"""
-_LIKENESS = rf"""md5(translate(lower({_CONTENT}), E' \t\n\r\f\x0b\u00a0', ''))"""
+_CONTENT = content_sql("d")
+_LIKENESS = likeness_sql(_CONTENT)
 _MARGIN = """(
     select sorted.p[1] - coalesce(sorted.p[2], 0)
     from (select array_agg(p order by p desc) p from unnest(d.sentiment_probabilities) each (p))

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from classifier.labels import Labels
 from ingest.batch import DeadLetter, Partition, Record
 from ingest.decoding import read
 from ingest.document import Document
-from store.commits import register_model
+from store.commits import register_models
 from store.database import Database
 from store.deadletters import BEGINNING, DeadLetterRow, find_dead_letter, next_dead_letters
 from store.requeueing import Mended, Replayed, StillRejected, commit_replays
@@ -150,7 +149,5 @@ def _commit(
     if not tried:
         return Replayed()
     with database.transaction() as connection:
-        for said in {said.model: said for said in predictions}.values():
-            names = Labels(tuple(said.topic_probabilities), tuple(said.sentiment_probabilities))
-            register_model(connection, said.model, names)
+        register_models(connection, predictions)
         return commit_replays(connection, run.id, tried)

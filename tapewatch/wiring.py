@@ -15,7 +15,6 @@ import structlog
 
 from alerts.alerter import Alerter
 from alerts.rules import RuleSet, load_rules
-from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Checkpoint, Committed, Partition, ScoredBatch
 from ingest.files import FileSource
@@ -24,7 +23,7 @@ from ingest.line import SinkConflictError, SinkUnavailableError
 from ingest.pipeline import Pipeline
 from store import runs
 from store.alertlog import Alert, EventRow, read_alerts
-from store.commits import commit_batch, register_model
+from store.commits import commit_batch, register_models
 from store.database import Database
 from store.errors import CheckpointConflictError, DatabaseUnavailableError
 from store.preparing import PreparedBatch, prepare_batch
@@ -69,8 +68,7 @@ class StoreSink:
         new = scored.keys() - self._registered
         try:
             with self._database.transaction() as connection:
-                for version in sorted(new):
-                    register_model(connection, version, _labels(scored[version]))
+                register_models(connection, (scored[version] for version in new))
                 committed = commit_batch(connection, self._run.id, prepared)
         except DatabaseUnavailableError as error:
             raise SinkUnavailableError(str(error)) from error
@@ -86,12 +84,6 @@ class StoreSink:
                 return runs.read_checkpoints(connection, self._run.id)
         except DatabaseUnavailableError as error:
             raise SinkUnavailableError(str(error)) from error
-
-
-def _labels(prediction: Prediction) -> Labels:
-    """The names of the model that made the prediction, in the order of its heads."""
-    topics, sentiments = prediction.topic_probabilities, prediction.sentiment_probabilities
-    return Labels(tuple(topics), tuple(sentiments))
 
 
 def load_engine(settings: Settings, folder: Path, device: str = "auto") -> "Engine":
