@@ -4,14 +4,15 @@ A card is built once, kept with the event, and not changed when documents come l
 again. It says which documents weighed most, not which words: that takes the model.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from alerts.lifecycle import State
-from alerts.rules import Rule
+from alerts.kinds import AnyRule, SpikeRule, ThresholdRule
+from alerts.lifecycle import State, Usual
 from alerts.text import inert
 from classifier.prediction import SCALE
 from store.alertlog import EventRow
@@ -24,7 +25,8 @@ MOST_A_STEP = 200
 
 _QUOTED, _LONGEST_URL = 280, 500
 _TOLD_DRIVERS, _TOLD_LENGTH = 3, 120
-_VERSION = 1
+_VERSION = 2
+_DIGITS = 4
 
 
 class Missing(StrEnum):
@@ -35,10 +37,14 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was judged: the sums of [start, end), and how many of its minutes hold documents."""
+    """What was judged: the sums of [start, end), and how many of its minutes hold documents.
+
+    ``usual``: what it was held against, where that is a baseline.
+    """
 
     sums: Sums
     minutes: int
+    usual: Usual | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,22 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the rule held against the window. A threshold rule has no baseline and no band."""
+    """What the rule held against the window; ``condition`` says in words when it fires.
 
-    metric: str
-    operator: str
+    Metric, operator and threshold are those of rules that have one; baseline, band and surprise
+    those of a spike.
+    """
+
+    type: str
+    condition: str
     value: float | None
-    threshold: float | None
-    clear: float | None
+    metric: str | None = None
+    operator: str | None = None
+    threshold: float | None = None
+    clear: float | None = None
     baseline: float | None = None
     band: tuple[float, float] | None = None
+    surprise: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +142,7 @@ def chosen(
 
 def make_card(  # noqa: PLR0913 - what was judged, and what was read
     event: EventRow,
-    rule: Rule,
+    rule: AnyRule,
     window: Window,
     evidence: Evidence,
     positions: Sequence[Position],
@@ -139,13 +152,7 @@ def make_card(  # noqa: PLR0913 - what was judged, and what was read
     span = event.window_end - event.window_start
     return Card(
         window=_numbers(event, window.sums),
-        rule=Judged(
-            metric=rule.metric,
-            operator=rule.operator,
-            value=event.value,
-            threshold=rule.threshold,
-            clear=rule.clear_threshold,
-        ),
+        rule=_judged(rule.at(event.key), event.value, window.usual),
         severity=event.severity,
         drivers=drivers_of(evidence.candidates),
         examined=evidence.examined,
@@ -158,6 +165,18 @@ def make_card(  # noqa: PLR0913 - what was judged, and what was read
         ),
         offsets=tuple(f"{p.source}[{p.partition}]@{p.next_offset}" for p in positions),
     )
+
+
+def together(found: Sequence[Evidence]) -> Evidence:
+    """The evidence of a key and its aliases; a document that names several is one candidate."""
+    if len(found) == 1:
+        return found[0]
+    candidates = {c.id: c for evidence in found for c in evidence.candidates}
+    models: Counter[str] = Counter()
+    for evidence in found:
+        models.update(evidence.models)
+    worst = sorted(candidates.values(), key=lambda c: (c.score, -c.published_at.timestamp(), c.id))
+    return Evidence(sum(evidence.examined for evidence in found), models, worst)
 
 
 def drivers_of(candidates: Iterable[Candidate], most: int = MOST_DRIVERS) -> tuple[Driver, ...]:
@@ -185,10 +204,10 @@ def brief(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card as a message has it: the numbers, and a few headlines made inert and cut short."""
     window, rule = card["window"], card["rule"]
     numbers = ("documents", "negative", "neutral", "positive", "mean_score")
-    judged = ("metric", "threshold", "clear", "baseline", "band")
+    judged = ("type", "condition", "metric", "threshold", "clear", "baseline", "band", "surprise")
     return {
         **{name: window[name] for name in numbers},
-        **{name: rule[name] for name in judged},
+        **{name: rule.get(name) for name in judged},
         "drivers": [
             {
                 "headline": inert(driver["title"] or driver["text"], _TOLD_LENGTH),
@@ -208,8 +227,7 @@ def facts(card: Mapping[str, Any]) -> list[str]:
         f"Documents: {window['documents']:,} ({window['negative']:,} negative, "
         f"{window['neutral']:,} neutral, {window['positive']:,} positive), "
         f"mean score {_number(window['mean_score'])}",
-        f"Judged: {rule['metric']} {_number(rule['value'])} {rule['operator']} "
-        f"{_number(rule['threshold'])}, clear at {_number(rule['clear'])}",
+        *_judgement(rule),
         f"Severity: {card['severity']}",
         f"Coverage: {coverage['minutes']:,} of {coverage['of_minutes']:,} minutes have documents; "
         f"{coverage['allowed_lateness_seconds']:g} s of lateness allowed, "
@@ -225,6 +243,47 @@ def facts(card: Mapping[str, Any]) -> list[str]:
     if card["drivers_pruned"]:
         lines.append("Documents that were pruned are no longer quoted")
     return lines
+
+
+def _judgement(rule: Mapping[str, Any]) -> list[str]:
+    """Cards of the first version are of thresholds, and say neither type nor condition."""
+    if rule.get("surprise") is not None:
+        return [
+            f"Judged: {rule['metric']} {_number(rule['value'])}; usual is "
+            f"{_number(rule['baseline'])}, up to {_number(rule['band'][1])}",
+            f"Surprise: {_number(rule['surprise'])} (-log10 of its probability), fires from "
+            f"{_number(rule['threshold'])}, clear under {_number(rule['clear'])}",
+        ]
+    if rule["metric"] is None:
+        return [f"Judged: {rule['condition']}; value {_number(rule['value'])}"]
+    return [
+        f"Judged: {rule['metric']} {_number(rule['value'])} {rule['operator']} "
+        f"{_number(rule['threshold'])}, clear at {_number(rule['clear'])}"
+    ]
+
+
+def _judged(rule: AnyRule, value: float | None, usual: Usual | None) -> Judged:
+    base = Judged(type=rule.type, condition=rule.condition, value=value)
+    if isinstance(rule, ThresholdRule):
+        return replace(
+            base,
+            metric=rule.metric,
+            operator=rule.operator,
+            threshold=rule.threshold,
+            clear=rule.clear_threshold,
+        )
+    if isinstance(rule, SpikeRule):
+        base = replace(
+            base, metric=rule.metric, threshold=rule.threshold, clear=rule.clear_threshold
+        )
+    if usual is None:
+        return base
+    return replace(
+        base,
+        baseline=round(usual.baseline, _DIGITS),
+        band=(0.0, round(usual.upper, _DIGITS)),
+        surprise=round(usual.surprise, _DIGITS),
+    )
 
 
 def _numbers(event: EventRow, sums: Sums) -> Numbers:

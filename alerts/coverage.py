@@ -5,8 +5,9 @@ Knows event time only; that a worker stands still is for ``alerts.health``.
 
 from datetime import datetime
 
-from alerts.decisions import Coverage, Standing, State
-from alerts.rules import NoData, Rule
+from alerts.decisions import Coverage
+from alerts.kinds import NoData, Rule
+from alerts.lifecycle import Standing, State
 from alerts.windows import MINUTE, Series
 
 

@@ -1,26 +1,19 @@
-"""What a window means for a rule: a pure function from numbers and the state before to the next.
+"""What a window means for a threshold rule: a pure function from numbers to a finding.
 
-No input, output or clock: ``now`` is a grid point of event time, and the same arguments always
-give the same decision, live, in a replay and in a backtest.
+No input, output or clock: the same arguments always give the same finding, live, in a replay and
+in a backtest. What becomes of it is for ``alerts.lifecycle``.
 """
 
-from datetime import datetime
 from enum import StrEnum
 
-from alerts.lifecycle import (
-    Condition,
-    Decision,
-    Finding,
-    Reason,
-    Standing,
-    State,
-    advance,
-)
-from alerts.rules import Metric, Rule
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.kinds import Metric, ThresholdRule
+from alerts.lifecycle import Condition, Finding
+from alerts.windows import MINUTE, Series
 from classifier.prediction import SCALE
 from store.buckets import Sums
-
-__all__ = ["Coverage", "Decision", "Reason", "Standing", "State", "decide", "find", "measure"]
 
 
 class Coverage(StrEnum):
@@ -33,6 +26,23 @@ class Coverage(StrEnum):
     USUAL = "usual"
     AWAITED = "awaited"
     SILENT = "silent"
+
+
+def measured(
+    rule: ThresholdRule, series: Series, points: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """``measure`` at many grid points (n,), and at which of them the window can be judged."""
+    sums = series.sums(points, rule.window // MINUTE)
+    documents, negative, score = sums[:, 0], sums[:, 1], sums[:, 4]
+    enough = documents >= rule.min_documents
+    if rule.metric is Metric.DOCUMENTS:
+        return documents.astype(np.float64), enough
+    if rule.metric is Metric.NEGATIVE_COUNT:
+        return negative.astype(np.float64), enough
+    of = np.maximum(documents, 1)
+    if rule.metric is Metric.NEGATIVE_SHARE:
+        return negative / of, enough & (documents > 0)
+    return score / SCALE / of, enough & (documents > 0)
 
 
 def measure(metric: Metric, sums: Sums) -> float | None:
@@ -48,34 +58,23 @@ def measure(metric: Metric, sums: Sums) -> float | None:
     return sums.score_sum / SCALE / sums.documents
 
 
-def find(rule: Rule, sums: Sums, coverage: Coverage = Coverage.USUAL) -> Finding:
-    """What a threshold rule finds in a window."""
-    value = measure(rule.metric, sums)
+def unjudged(coverage: Coverage, value: float | None) -> Finding:
+    """What is found where nothing came for long, or too little to judge."""
     if coverage is Coverage.SILENT:
         return Finding(Condition.SILENT, value)
-    if value is None or sums.documents < rule.min_documents:
-        awaited = coverage is Coverage.AWAITED
-        return Finding(Condition.AWAITED if awaited else Condition.THIN, value)
+    return Finding(Condition.AWAITED if coverage is Coverage.AWAITED else Condition.THIN, value)
+
+
+def find(rule: ThresholdRule, sums: Sums, coverage: Coverage = Coverage.USUAL) -> Finding:
+    """What a threshold rule finds in a window."""
+    value = measure(rule.metric, sums)
+    if coverage is Coverage.SILENT or value is None or sums.documents < rule.min_documents:
+        return unjudged(coverage, value)
     if _beyond(rule, value, rule.threshold):
         return Finding(Condition.MET, value)
     held = _beyond(rule, value, rule.clear_threshold)
     return Finding(Condition.HELD if held else Condition.CLEAR, value)
 
 
-def decide(
-    rule: Rule,
-    sums: Sums,
-    before: Standing | None,
-    now: datetime,
-    coverage: Coverage = Coverage.USUAL,
-) -> Decision:
-    """What ``rule`` makes of the window ``sums`` that ends at ``now``.
-
-    A window with fewer documents than the rule asks for is not judged: nothing starts on it, what
-    is pending is dropped, and what fires goes on until a whole window length has been too thin.
-    """
-    return advance(rule, find(rule, sums, coverage), before, now)
-
-
-def _beyond(rule: Rule, value: float, threshold: float) -> bool:
+def _beyond(rule: ThresholdRule, value: float, threshold: float) -> bool:
     return value >= threshold if rule.operator == ">=" else value <= threshold

@@ -5,17 +5,20 @@ Grid points at which nothing can change (a calm or missing key with an empty win
 A key that cannot be judged is in error at that grid point, and harms no other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
-from alerts.cards import Window
+from alerts.cards import Window, begins
+from alerts.composites import Timelines
 from alerts.coverage import coverage, silent_from
-from alerts.decisions import Coverage, Decision, Reason, Standing, State, decide
-from alerts.lifecycle import failed
-from alerts.rules import GRID, NoData, Rule
+from alerts.decisions import Coverage
+from alerts.finders import NOTHING_PAST, Finder, Past, Stretch, finder_of
+from alerts.kinds import GRID, AnyRule, CompositeRule, NoData
+from alerts.lifecycle import Decision, Finding, Reason, Standing, State, advance, failed
+from alerts.rules import RuleSet
 from alerts.windows import Series, floor, next_point
 from store.alertlog import EventRow
 
@@ -36,47 +39,86 @@ Moment = tuple[str, str, datetime]
 class Outcome:
     """What an evaluation changed: events in order of time, and the standings after it.
 
-    ``windows`` are those of the firings that began, where somebody asked for them.
+    ``windows`` are those of the firings that began.
     """
 
     events: list[EventRow] = field(default_factory=list)
     standings: Standings = field(default_factory=dict)
     windows: dict[Moment, Window] = field(default_factory=dict)
 
+    def add(self, other: "Outcome") -> None:
+        """Take over what came of another evaluation; events are not put in order."""
+        self.events += other.events
+        self.standings |= other.standings
+        self.windows |= other.windows
 
-def evaluate(
-    rule: Rule,
+
+def evaluate(  # noqa: PLR0913 - a span of one rule
+    rule: AnyRule,
     series: Mapping[str, Series],
     before: Standings,
     after: datetime,
     until: datetime,
+    past: Past = NOTHING_PAST,
 ) -> Outcome:
     """Judge ``rule`` at every grid point in (after, until]; ``series`` go back by its reach."""
     own = {key: standing for (name, key), standing in before.items() if name == rule.name}
-    return evaluate_own(rule, series, own, after, until)
+    return evaluate_own(rule, series, own, Stretch(after, until), past)
 
 
 def evaluate_own(
-    rule: Rule,
+    rule: AnyRule,
     series: Mapping[str, Series],
     before: Mapping[str, Standing],
-    after: datetime,
-    until: datetime,
+    judged: Stretch,
+    past: Past = NOTHING_PAST,
 ) -> Outcome:
     """The same where ``before`` holds the standings of this rule alone, by key."""
     named = rule.keys or (("",) if rule.scope == "all" else series)
     outcome = Outcome()
     for key in sorted({*named, *before}):
-        of_key, standing = series.get(key, _EMPTY), before.get(key)
-        for now, decision in _judge(rule, key, of_key, standing, after, until):
+        own, of_key, standing = rule.at(key), series.get(key, _EMPTY), before.get(key)
+        finder = finder_of(own, key, of_key, judged, past)
+        for now, decision, finding in _judge(own, key, of_key, finder, standing, judged):
             previous = standing.state if standing else State.INACTIVE
             if decision.state is not previous:
-                event = _event(rule, key, of_key, now, standing, decision)
+                event = _event(own, key, of_key, now, standing, decision)
                 outcome.events.append(event)
+                if begins(event):
+                    outcome.windows[rule.name, key, now] = _window(own, of_key, now, finding)
             standing = decision.standing
         if standing is not None:
             outcome.standings[rule.name, key] = standing
     outcome.events.sort(key=lambda event: (event.at, event.key))
+    return outcome
+
+
+def evaluate_rules(
+    rules: RuleSet,
+    series: Iterable[tuple[AnyRule, Mapping[str, Series], Past]],
+    before: Mapping[str, Mapping[str, Standing]],
+    judged: Stretch,
+) -> Outcome:
+    """Judge each rule by its series, and composite rules by what came of the others.
+
+    ``before`` holds the standings by rule and key. Events are not in order.
+    """
+    outcome = Outcome()
+    composites = []
+    for rule, of_rule, past in series:
+        if isinstance(rule, CompositeRule):
+            composites.append((rule, of_rule))
+        else:
+            own = before.get(rule.name, {})
+            outcome.add(evaluate_own(rule, of_rule, own, judged, past))
+    if composites:
+        known = {(name, key): s for name, own in before.items() for key, s in own.items()}
+        timelines = Timelines(rules, known, outcome.events)
+    for rule, of_rule in composites:
+        concerned = dict.fromkeys(timelines.keys(rule), _EMPTY) | dict(of_rule)
+        past = Past(members=timelines.of)
+        own = before.get(rule.name, {})
+        outcome.add(evaluate_own(rule, concerned, own, judged, past))
     return outcome
 
 
@@ -101,17 +143,18 @@ def removed(standing: Standing, rule_name: str, key: str, now: datetime) -> Even
 
 
 def _judge(  # noqa: PLR0913 - one key of one rule over one span
-    rule: Rule,
+    rule: AnyRule,
     key: str,
     series: Series,
+    finder: Finder,
     standing: Standing | None,
-    after: datetime,
-    until: datetime,
-) -> Iterator[tuple[datetime, Decision]]:
+    judged: Stretch,
+) -> Iterator[tuple[datetime, Decision, Finding | None]]:
+    """Each grid point that is judged; the finding is None where that failed."""
     may_skip = rule.min_documents > 0
-    now = next_point(after, rule.every)
+    now, until = next_point(judged.after, rule.every), judged.until
     while now <= until:
-        if standing is None and (calm_until := _calm_until(rule, series, now)) != now:
+        if standing is None and (calm_until := _calm_until(rule, series, finder, now)) != now:
             if calm_until is None:
                 return
             now = calm_until
@@ -123,19 +166,22 @@ def _judge(  # noqa: PLR0913 - one key of one rule over one span
             if following > now:
                 now = following
                 continue
-        decision = _decide(rule, key, series, standing, now)
-        yield now, decision
+        decision, finding = _decide(rule, key, series, finder, standing, now)
+        yield now, decision, finding
         standing = decision.standing
         now += rule.every
 
 
-def _calm_until(rule: Rule, series: Series, now: datetime) -> datetime | None:
+def _calm_until(rule: AnyRule, series: Series, finder: Finder, now: datetime) -> datetime | None:
     """The first grid point from ``now`` on at which a calm key may not be so; None: there is none.
 
     That is where the condition may be met, or where silence has lasted long enough.
     """
-    met = series.next_met(rule, now)
-    if met == now or rule.on_silence is not NoData.ALERT:
+    alerts = rule.on_silence is NoData.ALERT
+    if alerts and not rule.expects:
+        return now  # whether it is missed depends on each window that it had documents in
+    met = _next_met(finder, now)
+    if met == now or not alerts:
         return met
     silent = silent_from(rule, series, now)
     if silent is None:  # no document yet: silence begins after the first
@@ -145,17 +191,24 @@ def _calm_until(rule: Rule, series: Series, now: datetime) -> datetime | None:
     return min(points, default=None)
 
 
+def _next_met(finder: Finder, now: datetime) -> datetime | None:
+    try:
+        return finder.next_met(now)
+    except Exception:  # noqa: BLE001 - it fails again where it is judged, and is told there
+        return now
+
+
 def _rests(standing: Standing | None) -> bool:
     return standing is None or standing.state is State.NO_DATA
 
 
-def _is_empty(rule: Rule, series: Series, now: datetime) -> bool:
+def _is_empty(rule: AnyRule, series: Series, now: datetime) -> bool:
     last = series.last_minute(now)
     return last is None or last < now - rule.window
 
 
 def _next_change(
-    rule: Rule, series: Series, standing: Standing | None, now: datetime
+    rule: AnyRule, series: Series, standing: Standing | None, now: datetime
 ) -> datetime | None:
     """The first grid point from ``now`` on at which an empty window may mean something new."""
     missing = standing is not None
@@ -170,20 +223,30 @@ def _next_change(
     return min(points, default=None)
 
 
-def _decide(
-    rule: Rule, key: str, series: Series, standing: Standing | None, now: datetime
-) -> Decision:
+def _decide(  # noqa: PLR0913 - one grid point of one key of one rule
+    rule: AnyRule,
+    key: str,
+    series: Series,
+    finder: Finder,
+    standing: Standing | None,
+    now: datetime,
+) -> tuple[Decision, Finding | None]:
     try:
-        window = series.window(now - rule.window, now)
-        return decide(rule, window, standing, now, coverage(rule, series, standing, now))
+        finding = finder.find(now, coverage(rule, series, standing, now))
+        return advance(rule, finding, standing, now), finding
     except Exception as error:  # noqa: BLE001 - whatever one rule does, the others are judged
         detail = f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]
         log.warning("rule_failed", rule=rule.name, key=key, at=str(now), error=detail)
-        return failed(standing, now, detail)
+        return failed(standing, now, detail), None
+
+
+def _window(rule: AnyRule, series: Series, now: datetime, finding: Finding | None) -> Window:
+    span = (now - rule.window, now)
+    return Window(series.window(*span), series.filled(*span), finding.usual if finding else None)
 
 
 def _event(  # noqa: PLR0913 - one row of the log
-    rule: Rule,
+    rule: AnyRule,
     key: str,
     series: Series,
     now: datetime,
@@ -199,7 +262,7 @@ def _event(  # noqa: PLR0913 - one row of the log
         previous=before.state if before else State.INACTIVE,
         state=decision.state,
         reason=decision.reason,
-        severity=rule.severity,
+        severity=rule.severity_of(source.severity if source else None),
         fired_at=source.fired_at if source else None,
         value=decision.value,
         documents=series.window(now - rule.window, now).documents,

@@ -31,8 +31,10 @@ class Secret(str):
         return "'(hidden)'"
 
 
-def duration(text: str) -> timedelta:
+def duration(text: object) -> timedelta:
     """``90s``, ``30m``, ``1h``, ``2d`` or sums of them such as ``1h30m``. Raises ValueError."""
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 1h, 2d or 1h30m")  # noqa: TRY004
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
         raise ValueError(f"{text!r} is no duration; write 90s, 30m, 1h, 2d or 1h30m")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alerts.matchers import FIELDS, Labelled
 from alerts.policies import Grouping
 from alerts.reasons import Why
-from alerts.rules import GRID, Rule
+from alerts.rules import GRID
 from store.tellings import GroupRow
 
 AlertKey = tuple[str, str]
@@ -52,9 +53,9 @@ class Decision:
     due: datetime | None = None
 
 
-def group_name(rule: Rule, key: str, grouping: Grouping, receivers: Sequence[str]) -> str:
+def group_name(alert: Labelled, grouping: Grouping, receivers: Sequence[str]) -> str:
     """The name of the group of an alert: its labels, and the receivers it is told to."""
-    labels = {"rule": rule.name, "scope": rule.scope, "key": key, "severity": rule.severity}
+    labels = {name: getattr(alert, name) for name in FIELDS}
     parts = {label: labels[label] for label in sorted(set(grouping.by))}
     return json.dumps({**parts, "receivers": sorted(receivers)}, ensure_ascii=False)
 

@@ -4,7 +4,7 @@ A pure state machine. It does not know how a condition is measured: any kind of 
 ``Finding``. Nor does it know who is told; that is for ``alerts.telling``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NOT_CLEAR = "not_clear_yet"
     KEPT = "kept_firing"
     TOO_FEW = "too_few_documents"
+    LEARNING = "learning_baseline"
     AWAITED = "documents_awaited"
     NO_DOCUMENTS = "no_documents"
     DATA_BACK = "documents_are_back"
@@ -45,24 +46,44 @@ class Condition(StrEnum):
     """What a rule found in its window.
 
     ``MET``: a firing may begin. ``HELD``: too little to begin one, enough to go on (hysteresis).
-    ``CLEAR``: neither. ``THIN``: too little to judge. ``AWAITED``: nothing came, and the rule
-    wants what stands to stand. ``SILENT``: nothing came for so long that it is to be told.
+    ``CLEAR``: neither. ``THIN``: too little to judge. ``LEARNING``: too little history to judge.
+    ``AWAITED``: nothing came, and the rule wants what stands to stand. ``SILENT``: nothing came for
+    so long that it is to be told.
     """
 
     MET = "met"
     HELD = "held"
     CLEAR = "clear"
     THIN = "thin"
+    LEARNING = "learning"
     AWAITED = "awaited"
     SILENT = "silent"
 
 
 @dataclass(frozen=True, slots=True)
+class Usual:
+    """What was usual: the baseline, the upper end of its band, and how surprising the value is.
+
+    Baseline and band are in the unit of the value; the surprise is -log10 of a probability.
+    """
+
+    baseline: float
+    upper: float
+    surprise: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A condition, and the value that was judged, None where the window has none."""
+    """A condition, and the value that was judged, None where the window has none.
+
+    ``severity``: from 1 to 10, where the finding says how grave it is. ``usual``: where the value
+    was held against a baseline.
+    """
 
     condition: Condition
     value: float | None = None
+    severity: int | None = None
+    usual: Usual | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +92,14 @@ class Standing:
 
     ``fired_at``: when the firing began that lasts, also while it recovers, has no data or fails.
     ``thin_since``: the grid point from which a firing alert's window held too few documents.
+    ``severity``: the greatest found until it fired; None where findings say nothing of it.
     """
 
     state: State
     since: datetime
     fired_at: datetime | None = None
     thin_since: datetime | None = None
+    severity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +149,22 @@ def advance(terms: Terms, finding: Finding, before: Standing | None, now: dateti
 def failed(before: Standing | None, now: datetime, detail: str) -> Decision:
     """The rule could not be judged; what fires is remembered and goes on once it can."""
     since = before.since if before and before.state is State.ERROR else now
-    standing = Standing(State.ERROR, since, before.fired_at if before else None)
+    standing = _set_aside(State.ERROR, since, before)
     return Decision(standing, State.ERROR, Reason.FAILED, None, detail)
 
 
 def _silent(before: Standing | None, finding: Finding, now: datetime) -> Decision:
     if before is not None and before.state is State.NO_DATA:
         return Decision(before, State.NO_DATA, Reason.NO_DOCUMENTS, finding.value)
-    standing = Standing(State.NO_DATA, now, before.fired_at if before else None)
+    standing = _set_aside(State.NO_DATA, now, before)
     return Decision(standing, State.NO_DATA, Reason.NO_DOCUMENTS, finding.value)
+
+
+def _set_aside(state: State, since: datetime, before: Standing | None) -> Standing:
+    """A state that remembers what fires meanwhile."""
+    if before is None:
+        return Standing(state, since)
+    return Standing(state, since, before.fired_at, severity=before.severity)
 
 
 def _underlying(before: Standing | None, now: datetime) -> Standing | None:
@@ -143,7 +173,7 @@ def _underlying(before: Standing | None, now: datetime) -> Standing | None:
         return before
     if before.fired_at is None:
         return None
-    return Standing(State.FIRING, now, before.fired_at)
+    return Standing(State.FIRING, now, before.fired_at, severity=before.severity)
 
 
 def _judged(terms: Terms, finding: Finding, before: Standing | None, now: datetime) -> Decision:
@@ -158,16 +188,19 @@ def _from_inactive(terms: Terms, finding: Finding, now: datetime) -> Decision:
     if finding.condition is not Condition.MET:
         return Decision(None, State.INACTIVE, _why_not(finding.condition), finding.value)
     if terms.for_duration:
-        return Decision(Standing(State.PENDING, now), State.PENDING, Reason.BEYOND, finding.value)
-    return _fire(now, Reason.BEYOND, finding.value)
+        pending = Standing(State.PENDING, now, severity=finding.severity)
+        return Decision(pending, State.PENDING, Reason.BEYOND, finding.value)
+    return _fire(now, Reason.BEYOND, finding, finding.severity)
 
 
 def _from_pending(terms: Terms, finding: Finding, before: Standing, now: datetime) -> Decision:
     if finding.condition is not Condition.MET:
         return Decision(None, State.INACTIVE, _why_not(finding.condition), finding.value)
+    severity = max(before.severity or 0, finding.severity or 0) or None
     if now - before.since >= terms.for_duration:
-        return _fire(now, Reason.HELD, finding.value)
-    return Decision(before, State.PENDING, Reason.WAITING, finding.value)
+        return _fire(now, Reason.HELD, finding, severity)
+    waiting = replace(before, severity=severity)
+    return Decision(waiting, State.PENDING, Reason.WAITING, finding.value)
 
 
 def _from_firing(terms: Terms, finding: Finding, before: Standing, now: datetime) -> Decision:
@@ -175,35 +208,42 @@ def _from_firing(terms: Terms, finding: Finding, before: Standing, now: datetime
     match finding.condition:
         case Condition.AWAITED:
             return Decision(before, before.state, Reason.AWAITED, finding.value)
-        case Condition.THIN:
+        case Condition.THIN | Condition.LEARNING:
             return _thin(terms, finding, before, now)
         case Condition.CLEAR:
             return _clear(terms, finding, before, now)
     since = before.since if before.state is State.FIRING else now
-    still = Standing(State.FIRING, since, before.fired_at)
+    still = Standing(State.FIRING, since, before.fired_at, severity=before.severity)
     return Decision(still, State.FIRING, Reason.NOT_CLEAR, finding.value)
 
 
 def _thin(terms: Terms, finding: Finding, before: Standing, now: datetime) -> Decision:
-    thin_since = before.thin_since or now
+    thin_since, reason = before.thin_since or now, _why_not(finding.condition)
     if now - thin_since >= terms.window:
-        return Decision(None, State.RESOLVED, Reason.TOO_FEW, finding.value)
-    held = Standing(before.state, before.since, before.fired_at, thin_since)
-    return Decision(held, before.state, Reason.TOO_FEW, finding.value)
+        return Decision(None, State.RESOLVED, reason, finding.value)
+    held = replace(before, thin_since=thin_since)
+    return Decision(held, before.state, reason, finding.value)
 
 
 def _clear(terms: Terms, finding: Finding, before: Standing, now: datetime) -> Decision:
     since = before.since if before.state is State.RECOVERING else now
     if now - since >= terms.keep_firing_for:
         return Decision(None, State.RESOLVED, Reason.CLEARED, finding.value)
-    recovering = Standing(State.RECOVERING, since, before.fired_at)
+    recovering = Standing(State.RECOVERING, since, before.fired_at, severity=before.severity)
     return Decision(recovering, State.RECOVERING, Reason.KEPT, finding.value)
 
 
-def _fire(now: datetime, reason: Reason, value: float | None) -> Decision:
-    return Decision(Standing(State.FIRING, now, now), State.FIRING, reason, value)
+def _fire(now: datetime, reason: Reason, finding: Finding, severity: int | None) -> Decision:
+    standing = Standing(State.FIRING, now, now, severity=severity)
+    return Decision(standing, State.FIRING, reason, finding.value)
+
+
+_NOT_JUDGED = {
+    Condition.THIN: Reason.TOO_FEW,
+    Condition.LEARNING: Reason.LEARNING,
+    Condition.AWAITED: Reason.AWAITED,
+}
 
 
 def _why_not(condition: Condition) -> Reason:
-    thin = {Condition.THIN: Reason.TOO_FEW, Condition.AWAITED: Reason.AWAITED}
-    return thin.get(condition, Reason.WITHIN)
+    return _NOT_JUDGED.get(condition, Reason.WITHIN)

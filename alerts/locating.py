@@ -6,12 +6,14 @@ may mislead it, and then the line is wrong and the message still right.
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
-_HEADER = re.compile(r"^\s*\[\[?\s*([\w-]+)\s*\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"^\s*\[\[?\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
 _SYNTAX = re.compile(r"\(at line (\d+), column \d+\)")
 _PATH = re.compile(r"`\$\.(\w+)(?:\[(\d+)\])?(?:\.(\w+))?")
 _NUMBERED = re.compile(r"\b(route|inhibition) (\d+)\b")
 _NAMED = re.compile(r"^(?:two )?(?:(rule|receiver|maintenance)s?(?: are called)? )?'([^']+)'")
+_OVERRIDE = re.compile(r"^rule '([^']+)', override (\d+)\b")
 _SINGLE = re.compile(r"^(\w+):")
 _FIELD = re.compile(r"`(\w+)`")
 
@@ -45,18 +47,36 @@ def line_of(text: str, message: str) -> int | None:
     tables = _tables(text)
     if path := _PATH.search(message):
         return _at(tables, path[1], int(path[2] or 0), path[3])
-    field = _FIELD.search(message)
+    found = _FIELD.search(message)
+    return _named(tables, message, found[1] if found else None)
+
+
+def _named(tables: list["_Table"], message: str, field: str | None) -> int | None:
+    """The line where a message names a table as people do."""
     if numbered := _NUMBERED.search(message):
-        return _at(tables, "routes" if numbered[1] == "route" else "inhibit",
-                   int(numbered[2]) - 1, field and field[1])  # fmt: skip
+        name = "routes" if numbered[1] == "route" else "inhibit"
+        return _at(tables, name, int(numbered[2]) - 1, field)
+    if override := _OVERRIDE.match(message):
+        return _at_override(tables, override[1], int(override[2]), field)
     if named := _NAMED.match(message):
         kind = {"rule": "rules", "receiver": "receivers"}.get(named[1], named[1])
         found = [t for t in tables if kind in {None, t.name} and t.is_called(named[2])]
         if found:
-            return found[-1 if message.startswith("two ") else 0].line_of(field and field[1])
+            return found[-1 if message.startswith("two ") else 0].line_of(field)
     if single := _SINGLE.match(message):
-        return _at(tables, single[1], 0, field and field[1])
+        return _at(tables, single[1], 0, field)
     return None
+
+
+def _at_override(tables: list[_Table], rule: str, number: int, field: str | None) -> int | None:
+    """Overrides follow the rule that they are of."""
+    names = [table.name == "rules" and table.is_called(rule) for table in tables]
+    if True not in names:
+        return None
+    following = tables[names.index(True) + 1 :]
+    own = takewhile(lambda table: table.name == "rules.overrides", following)
+    found = list(own)[number - 1 : number]
+    return found[0].line_of(field) if found else tables[names.index(True)].line_of("overrides")
 
 
 def _at(tables: list[_Table], name: str, number: int, field: str | None) -> int | None:

@@ -49,9 +49,9 @@ def messages_for(
     rule = rules.rule(event.rule)
     if event.state not in _TOLD or rule is None:
         return []
-    content = payload(event, run) | _card(cards.get(event_id))
+    content = payload(event, run, name=rule.names.get(event.key)) | _card(cards.get(event_id))
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
-    receivers = receivers_of(event, rule.receivers, rules.routes)
+    receivers = receivers_of(event, rule.at(event.key).receivers, rules.routes)
     return _addressed(identity, event_id, content, [event], receivers, rules)
 
 
@@ -84,7 +84,8 @@ def messages_of(
         made = messages_for(event_id, event, run, rules, cards)
         return [_because(message, notice.reason) for message in made]
     contents = [
-        _told_payload(t, known, run, notice.reason) | _card(cards.get(number))
+        _told_payload(t, known, run, notice.reason, _name_of(known, rules))
+        | _card(cards.get(number))
         for t, number, known in happened
     ]
     content = dict(contents[0])
@@ -132,10 +133,17 @@ def _because(message: Message, why: Why) -> Message:
     return replace(message, payload=content)
 
 
-def _told_payload(telling: Telling, event: EventRow, run: str, why: Why) -> dict[str, Any]:
+def _name_of(event: EventRow, rules: RuleSet) -> str | None:
+    rule = rules.rule(event.rule)
+    return rule.names.get(event.key) if rule else None
+
+
+def _told_payload(
+    telling: Telling, event: EventRow, run: str, why: Why, name: str | None
+) -> dict[str, Any]:
     """The latest event of an alert, in the state in which the alert is told."""
     state = _as_told(telling)
-    content = {**payload(event, run, why), "state": state, "type": f"alert.{state}"}
+    content = {**payload(event, run, why, name), "state": state, "type": f"alert.{state}"}
     if why is Why.FLAPPING:
         content["type"] = "alert.flapping"
         content["summary"] = f"FLAPPING, held until it is steady: {content['summary']}"
@@ -165,8 +173,10 @@ def dedup_key(event: EventRow, run: str) -> str:
     return sha256(identity.encode()).hexdigest()
 
 
-def payload(event: EventRow, run: str, why: Why = Why.FIRST_FIRING) -> dict[str, Any]:
-    """The event as plain data, times in ISO 8601; ``why`` it is told."""
+def payload(
+    event: EventRow, run: str, why: Why = Why.FIRST_FIRING, name: str | None = None
+) -> dict[str, Any]:
+    """The event as plain data, times in ISO 8601; ``why`` it is told, what the key is called."""
     return {
         "type": f"alert.{event.state}",
         "dedup_key": dedup_key(event, run),
@@ -174,6 +184,7 @@ def payload(event: EventRow, run: str, why: Why = Why.FIRST_FIRING) -> dict[str,
         "rule": event.rule,
         "scope": event.scope,
         "key": event.key,
+        **({"name": name} if name else {}),
         "severity": event.severity,
         "state": event.state,
         "reason": event.reason,
@@ -184,12 +195,12 @@ def payload(event: EventRow, run: str, why: Why = Why.FIRST_FIRING) -> dict[str,
         "fired_at": event.fired_at.isoformat() if event.fired_at else None,
         "window_start": event.window_start.isoformat(),
         "window_end": event.window_end.isoformat(),
-        "summary": line(event),
+        "summary": line(event, name),
     }
 
 
-def line(event: EventRow) -> str:
-    """The event in one line for people."""
+def line(event: EventRow, name: str | None = None) -> str:
+    """The event in one line for people; ``name`` is what they call its key."""
     if event.scope == health.SCOPE:
         said = inert(event.detail or "") or event.reason
         return (
@@ -197,6 +208,7 @@ def line(event: EventRow) -> str:
             f"{said}, severity {event.severity} ({event.reason})"
         )
     key = inert(event.key) or "all documents"
+    key = f"{inert(name)} ({key})" if name else key
     value = "" if event.value is None else f", value {event.value:.2f}"
     return (
         f"{event.at:%Y-%m-%d %H:%M} UTC {event.state.upper()} {event.rule}: {key}{value}, "

@@ -12,10 +12,11 @@ from heapq import heappop, heappush
 
 from alerts import flapping, grouping, inhibition
 from alerts.grouping import Active, AlertKey, Decision, Member, group_name
+from alerts.kinds import GRID, AnyRule
 from alerts.lifecycle import State
 from alerts.reasons import Why
 from alerts.routing import receivers_of
-from alerts.rules import GRID, Rule, RuleSet
+from alerts.rules import RuleSet
 from alerts.silences import boundaries, silencing
 from alerts.windows import floor
 from store.alert_actions import Episode
@@ -97,7 +98,7 @@ def tell(  # noqa: PLR0913 - a span of one run
 class _Walk:
     def __init__(self, rules: RuleSet, book: Book, orders: Orders, *, notify: bool) -> None:
         self._rules = rules
-        self._by_name: Mapping[str, Rule] = {rule.name: rule for rule in rules.rules}
+        self._by_name: Mapping[str, AnyRule] = {rule.name: rule for rule in rules.rules}
         self._book = book
         self._orders = orders
         self._notify = notify
@@ -155,12 +156,21 @@ class _Walk:
             return None
         name = self._group_of.get(alert)
         if name is None:
-            told = receivers_of(telling, rule.receivers, self._rules.routes)
-            name = group_name(rule, alert[1], self._rules.grouping, told)
+            told = receivers_of(telling, rule.at(alert[1]).receivers, self._rules.routes)
+            name = group_name(telling, self._rules.grouping, told)
             self._group_of[alert] = name
             self._members.setdefault(name, set()).add(alert)
             self._watch_flapping(telling, name)
         return name
+
+    def _leave(self, alert: AlertKey) -> None:
+        """Take an alert out of its group: what it is told by has changed."""
+        name = self._group_of.pop(alert, None)
+        if name is not None:
+            self._members[name].discard(alert)
+            if not self._members[name]:
+                del self._members[name]
+                self._book.groups.pop(name, None)
 
     def _drop(self, telling: Telling, now: datetime) -> None:
         if telling.told_state is not None or telling.state is not None:
@@ -178,6 +188,8 @@ class _Walk:
         if state == known.state:
             return None
         self._stale = True
+        if event.severity != known.severity and state is not None:
+            self._leave(alert)
         ended, begun = state is None, known.state is None
         if ended and known.told_state is None and not known.flapping:
             self._hold(now, Why.NEVER_TOLD, known, self._group_of.get(alert))
@@ -313,7 +325,7 @@ class _Walk:
         now: datetime,
         detail: str | None = None,
     ) -> None:
-        rule = self._by_name[told[0].rule]
+        rule = self._by_name[told[0].rule].at(told[0].key)
         reason = why if self._notify else Why.REPLAY_NOT_NOTIFIED
         detail = detail if self._notify else str(why)
         receivers = tuple(receivers_of(told[0], rule.receivers, self._rules.routes))

@@ -4,12 +4,14 @@ Event time only; decides nothing.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from alerts.rules import Rule
+import numpy as np
+from numpy.typing import NDArray
+
 from store.buckets import MinuteRow, Sums
 
 MINUTE = timedelta(minutes=1)
@@ -35,6 +37,12 @@ class Series:
             columns = [[getattr(sums, name) for _, sums in minutes] for name in _FIELDS]
         self._starts = starts
         self._running = [list(accumulate(column, initial=0)) for column in columns]
+        self._arrays: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    def minutes(self) -> Iterator[tuple[datetime, Sums]]:
+        """Each minute with its sums, in order."""
+        for index, start in enumerate(self._starts):
+            yield start, Sums(*(running[index + 1] - running[index] for running in self._running))
 
     def window(self, start: datetime, end: datetime) -> Sums:
         """The sum over the minutes that begin in [start, end)."""
@@ -55,12 +63,40 @@ class Series:
         index = bisect_left(self._starts, moment)
         return self._starts[index] if index < len(self._starts) else None
 
-    def next_met(self, rule: Rule, now: datetime) -> datetime | None:  # noqa: ARG002
-        """The first grid point from ``now`` on that a calm key must be judged at; None: none.
+    @property
+    def is_long(self) -> bool:
+        """Whether it pays to look at all grid points at once."""
+        return False
 
-        These minutes are few: at every one.
+    def sums(self, ends: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """The sums of windows of ``length`` minutes, (n, 5) as ``Sums`` has them.
+
+        ``ends`` (n,) are in minutes of the UNIX epoch.
         """
-        return now
+        minutes, running = self._columns()
+        last, first = np.searchsorted(minutes, ends), np.searchsorted(minutes, ends - length)
+        return running[last] - running[first]
+
+    def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Minutes (n,) and running sums (n + 1, 5)."""
+        if self._arrays is None:
+            minutes = np.array([minute_of(start) for start in self._starts], np.int64)
+            running = np.array(self._running, np.int64).reshape(len(_FIELDS), -1).T
+            if not len(running):
+                running = np.zeros((1, len(_FIELDS)), np.int64)
+            self._arrays = minutes, np.ascontiguousarray(running)
+        return self._arrays
+
+
+def combined(parts: Sequence[Series]) -> Series:
+    """One series of the minutes of several keys."""
+    if len(parts) == 1:
+        return parts[0]
+    sums: dict[datetime, Sums] = {}
+    for part in parts:
+        for start, own in part.minutes():
+            sums[start] = sums.get(start, Sums()) + own
+    return Series(sorted(sums.items(), key=lambda minute: minute[0]))
 
 
 def series_by_key(rows: Iterable[MinuteRow], kinds: Sequence[str]) -> dict[str, Series]:
@@ -91,6 +127,21 @@ def series_by_key(rows: Iterable[MinuteRow], kinds: Sequence[str]) -> dict[str, 
 def floor(moment: datetime, step: timedelta) -> datetime:
     """The last grid point at or before ``moment``; the grid counts from the UNIX epoch."""
     return moment - (moment - EPOCH) % step
+
+
+def ceiling(moment: datetime, step: timedelta) -> datetime:
+    """The first grid point at or after ``moment``."""
+    return moment + (EPOCH - moment) % step
+
+
+def minute_of(moment: datetime) -> int:
+    """The minute of the UNIX epoch that ``moment`` lies in."""
+    return (moment - EPOCH) // MINUTE
+
+
+def moment_of(minute: int | np.int64) -> datetime:
+    """The start of a minute of the UNIX epoch."""
+    return EPOCH + int(minute) * MINUTE
 
 
 def next_point(moment: datetime, step: timedelta) -> datetime:

@@ -24,6 +24,7 @@ class StateRow:
     since: datetime
     fired_at: datetime | None = None
     thin_since: datetime | None = None
+    severity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def read_state(connection: Connection, run_id: int, rule: str, key: str) -> Stat
 
 def _select_states(run_id: int) -> Select[Any]:
     table = alert_states.c
-    columns = (table.rule, table.key, table.state, table.since, table.fired_at, table.thin_since)
+    columns = [table[field.name] for field in fields(StateRow)]
     return select(*columns).where(table.run_id == run_id)
 
 
@@ -113,7 +114,7 @@ def write_states(
     """Keep ``states``, and forget those of the (rule, key) pairs that are inactive again."""
     if states:
         statement = insert(alert_states)
-        names = ("state", "since", "fired_at", "thin_since")
+        names = ("state", "since", "fired_at", "thin_since", "severity")
         replaced = {name: statement.excluded[name] for name in names}
         connection.execute(
             statement.on_conflict_do_update(

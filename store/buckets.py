@@ -3,12 +3,12 @@
 Knows no rule and no threshold.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select, text
 
 from store.schema import time_buckets
 
@@ -109,6 +109,46 @@ def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
     )
     # As plain rows, all at once: there may be many, and an object for each would cost most.
     return cast("list[MinuteRow]", connection.execute(statement).all())
+
+
+_SPANS = """
+select b.key, b.start, b.kind, b.documents, b.negative, b.neutral, b.positive, b.score_sum
+from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) s (first, last)
+cross join lateral (
+    select * from time_buckets
+    where run_id = :run_id and width = :width and scope = :scope
+        and start >= s.first and start < s.last{of_keys}
+) b
+order by b.key, b.start, b.kind
+"""
+_OF_EVERY_KEY = text(_SPANS.format(of_keys=""))
+_OF_KEYS = text(_SPANS.format(of_keys=" and key = any(:keys)"))
+
+
+def read_spans(  # noqa: PLR0913 - some spans of one scope of one run
+    connection: Connection,
+    run_id: int,
+    width: str,
+    scope: str,
+    spans: Sequence[tuple[datetime, datetime]],
+    keys: Collection[str] | None,
+) -> list[MinuteRow]:
+    """The buckets of a ``width`` that begin in any of ``spans``, by key and time, in one query.
+
+    Spans [start, end) must not overlap. ``keys`` None: of every key.
+    """
+    names = {
+        "run_id": run_id,
+        "width": width,
+        "scope": scope,
+        "starts": [start for start, _ in spans],
+        "ends": [end for _, end in spans],
+    }
+    if keys is None:
+        rows = connection.execute(_OF_EVERY_KEY, names)
+    else:
+        rows = connection.execute(_OF_KEYS, {**names, "keys": sorted(keys)})
+    return cast("list[MinuteRow]", rows.all())
 
 
 def count_documents(connection: Connection, run_id: int, start: datetime, end: datetime) -> int:

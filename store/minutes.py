@@ -23,7 +23,7 @@ _BUCKETS = text(f"""
 select string_agg(timestamptz_send(start), ''),
     {", ".join(f"string_agg(int8send({name}), '')" for name in _SUMS)}
 from time_buckets
-where run_id = :run_id and width = 'minute' and scope = :scope and key = :key
+where run_id = :run_id and width = 'minute' and scope = :scope and key = any(:keys)
     and start >= :start and start < :end and kind = any(:kinds)
 """)  # noqa: S608 - names of ours
 
@@ -44,14 +44,14 @@ def read_minutes(  # noqa: PLR0913 - a span of one key of one run
     connection: Connection,
     run_id: int,
     scope: str,
-    key: str,
+    keys: tuple[str, ...],
     start: datetime,
     end: datetime,
     kinds: tuple[str, ...] = ("news", "comment"),
 ) -> Minutes:
-    """The minutes of ``key`` that begin in [start, end); both kinds are added up."""
-    names = {"run_id": run_id, "scope": scope, "key": key, "start": start, "end": end}
-    row = connection.execute(_BUCKETS, {**names, "kinds": list(kinds)}).one()
+    """The minutes of ``keys`` that begin in [start, end); keys and kinds are added up."""
+    names = {"run_id": run_id, "scope": scope, "start": start, "end": end}
+    row = connection.execute(_BUCKETS, {**names, "keys": list(keys), "kinds": list(kinds)}).one()
     began, *sums = (np.frombuffer(column or b"", dtype=">i8").astype(np.int64) for column in row)
     if not len(began):
         return Minutes(began, *sums)

@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Template
 
@@ -18,7 +18,7 @@ from alerts.policies import Flapping, Grouping, Inhibition, PipelinePolicy
 from alerts.reasons import Why
 from alerts.receiver_config import Receiver
 from alerts.routing import Maintenance, Matcher, Route
-from alerts.rules import Rule, parse_rules
+from alerts.rules import CompositeRule, SpikeRule, ThresholdRule, TrendRule, load_rules, parse_rules
 from alerts.wording import NAMES
 from store.alertlog import EventRow
 from tapewatch.cli import app
@@ -95,9 +95,21 @@ RECEIVERS_PAGE = (ROOT / "docs" / "receivers.md").read_text("utf-8")
 
 
 def test_the_example_of_the_rules_page_is_a_rules_file():
-    (example,) = blocks(RULES_PAGE, "toml")
+    example, _ = blocks(RULES_PAGE, "toml")
     rules = parse_rules(example.encode(), "docs/rules.md", {"RISK_DESK_TOKEN": "t"})
     assert [rule.name for rule in rules.rules] == ["bank-turns-negative", "wire-is-silent"]
+
+
+def test_the_example_of_every_kind_of_rule_is_a_rules_file_with_its_watch_list(tmp_path):
+    (watchlist,) = blocks(RULES_PAGE, "csv")
+    (tmp_path / "banks.csv").write_text(watchlist)
+    (tmp_path / "rules.toml").write_text(blocks(RULES_PAGE, "toml")[1])
+
+    rules = load_rules(tmp_path / "rules.toml").rules
+
+    assert [rule.type for rule in rules] == ["spike", "trend", "composite"]
+    assert rules[0].spellings("BRK") == ("BRK", "BRKA", "BRKB")
+    assert rules[0].at("HBAN").threshold > rules[0].threshold
 
 
 ALERTS_PAGE = (ROOT / "docs" / "alerts.md").read_text("utf-8")
@@ -139,7 +151,10 @@ def fields_to_tell(struct):
 @pytest.mark.parametrize(
     ("struct", "page_text"),
     [
-        (Rule, RULES_PAGE),
+        (ThresholdRule, RULES_PAGE),
+        (SpikeRule, RULES_PAGE),
+        (TrendRule, RULES_PAGE),
+        (CompositeRule, RULES_PAGE),
         (Receiver, RECEIVERS_PAGE),
         (Route, RECEIVERS_PAGE),
         (Maintenance, RECEIVERS_PAGE),
@@ -175,14 +190,13 @@ def test_the_alerts_page_lists_every_state_and_reason(listed):
 def default_in_words(field):
     if field.required:
         return "required"
-    default = field.default
-    if field.name == "clear":
-        return "the threshold"
+    made = field.default_factory
+    default = field.default if made is msgspec.NODEFAULT else made()
     if default is None:
         return "unset"
-    if field.type.__name__ == "timedelta":
+    if isinstance(default, timedelta):
         seconds = int(default.total_seconds())
-        units = {3600: "h", 60: "m"}
+        units = {3600: "h", 60: "m"} if default < timedelta(days=2) else {86400: "d"}
         size = next((n for n in units if seconds and seconds % n == 0), 1)
         return f'`"{seconds // size}{units.get(size, "s")}"`'
     listed = list(default) if isinstance(default, tuple) else default

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.decisions import State
+from alerts.lifecycle import State
 from store.alertlog import EventRow
 
 WEEK = timedelta(days=7)

@@ -8,19 +8,24 @@ into memory and into a minute. Writes nothing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from alerts.evaluation import evaluate
+from alerts.evaluation import evaluate_rules
+from alerts.finders import Past, Stretch
 from alerts.histories import History
-from alerts.rules import GRID, Rule, RuleSet
-from alerts.windows import floor
+from alerts.kinds import GRID, AnyRule, SpikeRule
+from alerts.lookback import reach
+from alerts.rules import RuleSet
+from alerts.windows import Series, floor
 from store.alertlog import EventRow
 from store.buckets import list_keys, span
 from store.database import Connection, Database
 from store.minutes import read_minutes
 
-Kinds = tuple[str, ...]
+Wanted = tuple[tuple[str, ...], tuple[str, ...]]
+"""Kinds of documents, and the spellings of a key."""
+
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
@@ -28,37 +33,25 @@ READERS = 4
 """Keys under way at once: most of the work is PostgreSQL's, on cores of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The grid points that are judged: those in (after, until]."""
-
-    after: datetime
-    until: datetime
-
-
-def whole_span(connection: Connection, run_id: int) -> Span | None:
+def whole_span(connection: Connection, run_id: int) -> Stretch | None:
     """All grid points of a run; None while it has no bucket."""
     extent = span(connection, run_id)
     if extent is None:
         return None
-    return Span(floor(extent[0], GRID), floor(extent[1], GRID) + GRID)
+    return Stretch(floor(extent[0], GRID), floor(extent[1], GRID) + GRID)
 
 
 def judge_history(
     database: Database,
     run_id: int,
     rules: RuleSet,
-    judged: Span,
+    judged: Stretch,
     on_progress: Progress = lambda _done, _all: None,
 ) -> list[EventRow]:
     """Every event of ``rules`` within the span, in order; the state before it is inactive."""
 
     def judge(subject: Subject) -> list[EventRow]:
-        found = (
-            evaluate(rule, {subject.key: history}, {}, judged.after, judged.until)
-            for rule, history in subject.histories()
-        )
-        return [event for outcome in found for event in outcome.events]
+        return evaluate_rules(rules, subject.series(), {}, judged).events
 
     every = over_keys(database, run_id, rules, judged, judge, on_progress)
     events = [event for of_key in every for event in of_key]
@@ -69,7 +62,7 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
     database: Database,
     run_id: int,
     rules: RuleSet,
-    judged: Span,
+    judged: Stretch,
     work: Callable[["Subject"], T],
     on_progress: Progress = lambda _done, _all: None,
 ) -> Iterator[T]:
@@ -80,12 +73,14 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
     """
     with database.transaction() as connection:
         wanted = list(_wanted(connection, run_id, rules))
+        extent = span(connection, run_id)
+    began = extent and extent[0]
 
-    def read(one: tuple[str, str, list[Rule]]) -> T:
+    def read(one: tuple[str, str, list[AnyRule]]) -> T:
         scope, key, of_key = one
         with database.transaction() as connection:
             minutes = _read(connection, run_id, scope, key, of_key, judged)
-        return work(Subject(scope, key, of_key, minutes))
+        return work(Subject(scope, key, of_key, minutes, began))
 
     with ThreadPoolExecutor(READERS) as pool:
         for done, result in enumerate(pool.map(read, wanted), 1):
@@ -95,30 +90,53 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A scope and key, the rules that judge it, and its minutes by the kinds that they want."""
+    """A scope and key, the rules that judge it, and its minutes by what the rules want of them.
+
+    ``began``: when the run's documents began.
+    """
 
     scope: str
     key: str
-    rules: Sequence[Rule]
-    minutes: Mapping[Kinds, History]
+    rules: Sequence[AnyRule]
+    minutes: Mapping[Wanted, History]
+    began: datetime | None
 
-    def histories(self) -> Iterator[tuple[Rule, History]]:
-        """Each rule with the history that it judges."""
-        return ((rule, self.minutes[rule.kinds]) for rule in self.rules)
+    @property
+    def past(self) -> Past:
+        """What the rules look back on, apart from their minutes."""
+        return Past(began=self.began)
+
+    def history(self, rule: AnyRule) -> History:
+        """The minutes that ``rule`` judges."""
+        return self.minutes[_wanted_of(rule, self.key)]
+
+    def series(self) -> Iterator[tuple[AnyRule, Mapping[str, Series], Past]]:
+        """Each rule with its series and what else it looks back on."""
+        return ((rule, {self.key: self.history(rule)}, self.past) for rule in self.rules)
+
+
+def _wanted_of(rule: AnyRule, key: str) -> Wanted:
+    return rule.kinds, rule.spellings(key)
 
 
 def _wanted(
     connection: Connection, run_id: int, rules: RuleSet
-) -> Iterator[tuple[str, str, list[Rule]]]:
+) -> Iterator[tuple[str, str, list[AnyRule]]]:
     """Every scope and key that some rule judges, with those rules."""
     for scope in sorted({rule.scope for rule in rules.rules}):
         of_scope = [rule for rule in rules.rules if rule.scope == scope]
-        named = {key for rule in of_scope for key in rule.keys}
+        named = {key for rule in of_scope for key in (*rule.keys, *rule.aliases)}
         every = list_keys(connection, run_id, scope) if scope != "all" else [""]
         for key in sorted(named | set(every)):
-            of_key = [rule for rule in of_scope if key in rule.keys or not rule.keys]
+            of_key = [rule for rule in of_scope if _judges(rule, key)]
             if of_key:
                 yield scope, key, of_key
+
+
+def _judges(rule: AnyRule, key: str) -> bool:
+    if rule.keys:
+        return key in rule.keys
+    return not any(key in names for names in rule.aliases.values())
 
 
 def _read(  # noqa: PLR0913 - one key of one run
@@ -126,16 +144,20 @@ def _read(  # noqa: PLR0913 - one key of one run
     run_id: int,
     scope: str,
     key: str,
-    rules: Sequence[Rule],
-    judged: Span,
-) -> Mapping[Kinds, History]:
-    """The key's minutes for each choice of kinds, as far back as any of the rules looks."""
-    start = judged.after - max(rule.reach for rule in rules)
+    rules: Sequence[AnyRule],
+    judged: Stretch,
+) -> Mapping[Wanted, History]:
+    """The key's minutes for each choice of kinds and spellings, as far back as any rule looks."""
+    start = judged.after - max(_reach(rule) for rule in rules)
     return {
-        kinds: History(
-            read_minutes(connection, run_id, scope, key, start, judged.until, kinds),
-            judged.after,
-            judged.until,
+        (kinds, keys): History(
+            read_minutes(connection, run_id, scope, keys, start, judged.until, kinds)
         )
-        for kinds in {rule.kinds for rule in rules}
+        for kinds, keys in {_wanted_of(rule, key) for rule in rules}
     }
+
+
+def _reach(rule: AnyRule) -> timedelta:
+    if isinstance(rule, SpikeRule):
+        return max(reach(rule), rule.baseline_reach + timedelta(hours=1))
+    return reach(rule)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from alerts.backtest.comparison import KnownEvent
 from alerts.backtest.firings import Firing
-from alerts.backtest.history import Span
+from alerts.finders import Stretch
 
 LANES = 30
 """Subjects that are drawn; those with most time firing come first."""
@@ -31,7 +31,7 @@ Subject = tuple[str, str]
 def plot_firings(
     path: Path,
     new: Sequence[Firing],
-    span: Span,
+    span: Stretch,
     old: Sequence[Firing] | None = None,
     known: Sequence[KnownEvent] = (),
 ) -> None:
@@ -55,19 +55,19 @@ def plot_firings(
     figure.savefig(path, format="png")
 
 
-def _busiest(some: Sequence[Firing], span: Span) -> list[Subject]:
+def _busiest(some: Sequence[Firing], span: Stretch) -> list[Subject]:
     lasted: dict[Subject, timedelta] = defaultdict(timedelta)
     for firing in some:
         lasted[firing.subject] += firing.lasted(span.until)
     return sorted(lasted, key=lambda subject: (-lasted[subject], subject))[:LANES]
 
 
-def _least(span: Span) -> timedelta:
+def _least(span: Stretch) -> timedelta:
     return (span.until - span.after) * _LEAST_SHARE
 
 
 def _draw(
-    axes: Axes, lane: int, here: Sequence[Firing], there: Sequence[Firing] | None, span: Span
+    axes: Axes, lane: int, here: Sequence[Firing], there: Sequence[Firing] | None, span: Stretch
 ) -> None:
     """One subject: its firings in the middle of the lane, or above those of the other rules."""
     height, bottom = (0.7, lane - 0.35) if there is None else (0.36, lane - 0.4)
@@ -79,11 +79,11 @@ def _draw(
         axes.broken_barh([_bar(firing, span)], (lane + 0.04, height), **outline)
 
 
-def _bar(firing: Firing, span: Span) -> Any:  # noqa: ANN401 - matplotlib's types know no dates
+def _bar(firing: Firing, span: Stretch) -> Any:  # noqa: ANN401 - matplotlib's types know no dates
     return firing.fired_at, max(firing.lasted(span.until), _least(span))
 
 
-def _label(axes: Axes, subjects: Sequence[Subject], span: Span) -> None:
+def _label(axes: Axes, subjects: Sequence[Subject], span: Stretch) -> None:
     names = [key or "all documents" for _, key in subjects]
     axes.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)

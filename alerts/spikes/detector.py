@@ -22,7 +22,7 @@ from alerts.spikes.parameters import Kind, Parameters, Sides, SpikeError
 from alerts.spikes.reals import RealModel
 from alerts.spikes.ring import Ring
 from alerts.spikes.season import Season
-from alerts.spikes.verdict import Reason, Verdict
+from alerts.spikes.verdict import Reason, Verdict, severity_of
 
 _UNITS = {Kind.AUTO: 1.0, Kind.COUNT: 1.0, Kind.SHARE: 0.25, Kind.REAL: 0.0}
 """How far apart the quartiles of a season are at least."""
@@ -177,7 +177,7 @@ class Detector:
             baseline=_known(judged.baseline),
             lower=_known(judged.low),
             upper=_known(judged.high),
-            severity=_severity(surprise, threshold) if warm else 0,
+            severity=severity_of(surprise, threshold) if warm else 0,
             alert=alert,
             reason=reason,
             surprise=surprise,
@@ -209,11 +209,6 @@ class Detector:
         row, told = self._alerted
         recent = (self._rows - row) * self.step < self.parameters.hold
         return recent and surprise < self.parameters.escalation * told
-
-
-def _severity(surprise: float, threshold: float) -> int:
-    """0 below the threshold, 1 at it, three more for each factor of a hundred, at most 10."""
-    return 0 if surprise < threshold else min(10, 1 + int(1.5 * (surprise - threshold)))
 
 
 def _known(number: float) -> float | None:

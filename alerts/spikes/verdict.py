@@ -36,3 +36,8 @@ class Verdict:
     alert: bool
     reason: Reason
     surprise: float
+
+
+def severity_of(surprise: float, threshold: float) -> int:
+    """0 below the threshold, 1 at it, three more for each factor of a hundred, at most 10."""
+    return 0 if surprise < threshold else min(10, 1 + int(1.5 * (surprise - threshold)))

@@ -27,6 +27,7 @@ alert_states = Table(
     moment("since"),
     Column("fired_at", MOMENT),
     Column("thin_since", MOMENT),
+    Column("severity", SmallInteger),
 )
 
 alert_events = Table(

@@ -18,7 +18,8 @@ from alerts.backtest.comparison import (
     read_known_events,
 )
 from alerts.backtest.firings import Firing, firings, loads
-from alerts.backtest.history import Span, judge_history, whole_span
+from alerts.backtest.history import judge_history, whole_span
+from alerts.finders import Stretch
 from alerts.rules import RuleSet
 from store.alertlog import EventRow
 from store.database import Database
@@ -43,7 +44,7 @@ class Result:
 
     events: Sequence[EventRow]
     firings: Sequence[Firing]
-    span: Span
+    span: Stretch
 
 
 def backtest(  # noqa: PLR0913 - the options of the command
@@ -123,7 +124,7 @@ def _plot(path: Path, new: Result, old: Result | None, known: Sequence[KnownEven
         raise PlotError(f"cannot write the picture {path}: {error.strerror}") from error
 
 
-def _within(events: Sequence[KnownEvent], span: Span) -> list[KnownEvent]:
+def _within(events: Sequence[KnownEvent], span: Stretch) -> list[KnownEvent]:
     """Those that the run could know of."""
     return [event for event in events if event.end > span.after and event.start <= span.until]
 

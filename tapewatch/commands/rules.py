@@ -9,7 +9,7 @@ import typer
 
 from alerts.backtest.history import whole_span
 from alerts.backtest.suggestion import Suggestion, suggest
-from alerts.rules import Rule
+from alerts.kinds import AnyRule, CompositeRule, SpikeRule
 from store.runs import LIVE
 from tapewatch import console
 from tapewatch.commands.options import Json, RulesFile, RunName
@@ -21,6 +21,8 @@ app = typer.Typer(
     help="Check a rules file, and find thresholds that tell as often as you wish.",
     no_args_is_help=True,
 )
+
+_SHOWN_KEYS = 8
 
 RulesArgument = Annotated[
     Path | None, typer.Argument(help="Rules file; by default that of TAPEWATCH_RULES.")
@@ -38,12 +40,8 @@ def check(file: RulesArgument = None, as_json: Json = False) -> None:
     if as_json:
         console.print_json({"file": path, "rules": rules, "receivers": receivers})
         return
-    columns = ("rule", "scope", "keys", "fires when", "window", "every", "for", "severity")
-    shown = [
-        (r.name, r.scope, ", ".join(r.keys) or "every one", _condition(r), _length(r.window),
-         _length(r.every), _length(r.for_duration), r.severity)
-        for r in read.rules
-    ]  # fmt: skip
+    columns = ("rule", "type", "scope", "keys", "fires when", "window", "every", "for", "severity")
+    shown = [_shown(rule) for rule in read.rules]
     console.print_table("Rules", columns, shown)
     console.output.print(
         f"{path} is right: {len(rules)} rules, {len(receivers)} receivers ({', '.join(receivers)})"
@@ -115,34 +113,49 @@ def _suggested(suggestion: Suggestion) -> dict[str, Any]:
     chosen, rate = suggestion.suggested, suggestion.per_week
     return {
         "rule": suggestion.rule.name,
-        "threshold": suggestion.rule.threshold,
+        "threshold": suggestion.rule.level,
         "alerts_per_week": round(suggestion.before_per_week, 3),
-        "suggested": chosen and chosen.threshold,
-        "suggested_clear": chosen and chosen.clear,
+        "suggested": chosen and chosen.level,
+        "suggested_clear": getattr(chosen, "clear", None),
         "suggested_alerts_per_week": None if rate is None else round(rate, 3),
     }
 
 
-def _plain(rule: Rule) -> dict[str, Any]:
+def _plain(rule: AnyRule) -> dict[str, Any]:
     return {
         "name": rule.name,
-        "metric": str(rule.metric),
+        "type": rule.type,
+        "metric": getattr(rule, "metric", None),
         "scope": rule.scope,
         "keys": list(rule.keys),
-        "operator": rule.operator,
-        "threshold": rule.threshold,
-        "clear": rule.clear_threshold,
+        "condition": rule.condition,
+        "operator": getattr(rule, "operator", None),
+        "threshold": rule.level,
+        "clear": getattr(rule, "clear_threshold", None),
         "window_seconds": rule.window.total_seconds(),
         "every_seconds": rule.every.total_seconds(),
         "for_seconds": rule.for_duration.total_seconds(),
         "min_documents": rule.min_documents,
-        "severity": rule.severity,
+        "severity": rule.severity_of(None) if rule.severity or not _finds(rule) else None,
         "receivers": list(rule.receivers),
+        "overrides": sum(len(override["keys"]) for override in rule.overrides),
     }
 
 
-def _condition(rule: Rule) -> str:
-    return f"{rule.metric.value.replace('_', ' ')} {rule.operator} {rule.threshold:g}"
+def _finds(rule: AnyRule) -> bool:
+    """Whether the severity follows from what is found."""
+    return isinstance(rule, SpikeRule | CompositeRule)
+
+
+def _shown(rule: AnyRule) -> tuple[object, ...]:
+    keys = ", ".join(rule.keys[:_SHOWN_KEYS]) or "every one"
+    more = len(rule.keys) - _SHOWN_KEYS
+    plain = _plain(rule)
+    return (
+        rule.name, rule.type, rule.scope, f"{keys} and {more} more" if more > 0 else keys,
+        rule.condition, _length(rule.window), _length(rule.every), _length(rule.for_duration),
+        plain["severity"] or "as found",
+    )  # fmt: skip
 
 
 def _length(span: timedelta) -> str:

@@ -10,7 +10,7 @@ from support.alerting import MINUTE, NOON, RULE, at, open_run
 import alerts.alerter
 from alerts.alerter import Alerter, partition_time
 from alerts.policies import Grouping
-from alerts.rules import Metric, NoData, Rule, RuleSet
+from alerts.rules import Metric, NoData, RuleSet, ThresholdRule
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
@@ -353,7 +353,7 @@ def test_nobody_is_told_unless_asked(database, run):
 
 def test_pending_is_recorded_and_not_told(database, run):
     commit(database, run, SCARE)
-    patient = RuleSet(rules=(Rule(
+    patient = RuleSet(rules=(ThresholdRule(
         name="patient", metric=Metric.NEGATIVE_SHARE, threshold=0.6, scope="all",
         window=3 * MINUTE, every=MINUTE, min_documents=2, for_duration=3 * MINUTE,
     ),), grouping=AT_ONCE)  # fmt: skip

@@ -74,14 +74,15 @@ def test_a_card_says_all_that_was_judged_and_read():
     positions = [Position("topic", 0, 12, 1), Position("topic", 1, 0, 2)]
 
     assert card_of(candidate(repeats=2, url="https://example.test/a"), positions=positions) == {
-        "version": 1,
+        "version": 2,
         "window": {
             "start": "2026-03-10T12:03:00+00:00", "end": "2026-03-10T12:06:00+00:00",
             "documents": 4, "negative": 3, "neutral": 1, "positive": 0, "mean_score": -0.6,
         },
         "rule": {
-            "metric": "negative_share", "operator": ">=", "value": 0.75, "threshold": 0.6,
-            "clear": 0.4, "baseline": None, "band": None,
+            "type": "threshold", "condition": "negative share >= 0.6", "value": 0.75,
+            "metric": "negative_share", "operator": ">=", "threshold": 0.6, "clear": 0.4,
+            "baseline": None, "band": None, "surprise": None,
         },
         "severity": 5,
         "drivers": [{

@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.decisions import Reason, Standing, State, decide, measure
-from alerts.rules import Metric, Rule
+from alerts.decisions import find, measure
+from alerts.lifecycle import Reason, Standing, State, advance
+from alerts.rules import Metric, ThresholdRule
 from store.buckets import Sums
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -16,7 +17,7 @@ def rule(metric="negative_share", threshold=0.5, **fields):
     fields = {"window": WINDOW, "min_documents": 4} | fields
     if "for_" in fields:
         fields["for_duration"] = fields.pop("for_")
-    return Rule(name="r", metric=Metric(metric), threshold=threshold, **fields)
+    return ThresholdRule(name="r", metric=Metric(metric), threshold=threshold, **fields)
 
 
 def share(negative, documents=10):
@@ -29,6 +30,10 @@ def pending(since=NOON):
 
 def firing(since=NOON, thin_since=None):
     return Standing(State.FIRING, since, since, thin_since)
+
+
+def decide(rule, sums, before, now):
+    return advance(rule, find(rule, sums), before, now)
 
 
 def outcome(rule, sums, before=None, now=NOON):

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 import alerts.evaluation
 from alerts.coverage import coverage
-from alerts.decisions import Reason, Standing, State, decide
+from alerts.decisions import find
 from alerts.evaluation import evaluate, removed
-from alerts.rules import Metric, NoData, Rule
+from alerts.lifecycle import Reason, Standing, State, advance
+from alerts.rules import Metric, NoData, ThresholdRule
 from alerts.windows import Series
 from store.buckets import Sums
 
@@ -36,7 +37,7 @@ def rule(window=3, every=1, for_=0, keep=0, silence=None, no_data=None, **fields
         "min_documents": 2,
         "scope": "topic",
     } | fields
-    return Rule(
+    return ThresholdRule(
         name="r",
         window=window * MINUTE,
         every=every * MINUTE,
@@ -198,7 +199,7 @@ def at_every_grid_point(rule, series, standing, after, until):
         if (now - NOON) % rule.every:
             continue
         window, known = series.window(now - rule.window, now), coverage(rule, series, standing, now)
-        decision = decide(rule, window, standing, now, known)
+        decision = advance(rule, find(rule, window, known), standing, now)
         if decision.state is not (standing.state if standing else State.INACTIVE):
             told.append((now, decision.state, decision.reason))
         standing = decision.standing
@@ -250,12 +251,12 @@ def test_recovery_and_silence_are_states(judged, timeline, expected):
 def test_a_key_that_cannot_be_judged_is_in_error_and_harms_no_other(monkeypatch):
     judged = rule(for_=1)
 
-    def brittle(rule, window, standing, now, known):
-        if window.documents == 6 and now < at(6):
+    def brittle(rule, finding, standing, now):
+        if now == at(2) and finding.value < 0.9:
             raise ZeroDivisionError("no such share")
-        return decide(rule, window, standing, now, known)
+        return advance(rule, finding, standing, now)
 
-    monkeypatch.setattr(alerts.evaluation, "decide", brittle)
+    monkeypatch.setattr(alerts.evaluation, "advance", brittle)
     outcome = evaluate(judged, {"bad": drawn("=#====="), "k": drawn("---")}, {}, at(0), at(7))
 
     told = {key: [(e.at, e.state) for e in outcome.events if e.key == key] for key in ("bad", "k")}

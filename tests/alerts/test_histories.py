@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from alerts.evaluation import evaluate
 from alerts.histories import History
-from alerts.rules import Metric, NoData, Rule
+from alerts.rules import Metric, NoData, ThresholdRule
 from alerts.windows import EPOCH, MINUTE, Series
 from store.buckets import Sums
 from store.minutes import Minutes
@@ -35,7 +35,7 @@ def series_of(rows):
 
 def test_it_answers_as_a_series_does():
     rows = {3: (2, 1, -5000), 4: (1, 1, -900), 90: (7, 0, 100)}
-    history, series = History(minutes_of(rows), at(0), at(200)), series_of(rows)
+    history, series = History(minutes_of(rows)), series_of(rows)
     moments = [
         at(m) + timedelta(seconds=s) for m in (0, 2, 3, 4, 5, 89, 90, 91, 150) for s in (0, 30)
     ]
@@ -71,7 +71,7 @@ def rules(draw):
         Metric.DOCUMENTS: st.integers(0, 20).map(float),
     }[metric]
     every = draw(st.sampled_from([1, 5, 7]))
-    return Rule(
+    return ThresholdRule(
         name="r",
         metric=metric,
         threshold=draw(threshold),
@@ -91,7 +91,7 @@ def rules(draw):
 @settings(max_examples=400, deadline=None)
 @given(ROWS, rules(), st.integers(0, 200), st.integers(200, 700))
 def test_judged_over_years_or_step_by_step_the_events_are_the_same(rows, rule, after, until):
-    history = History(minutes_of(rows), at(after), at(until))
+    history = History(minutes_of(rows))
 
     fast = evaluate(rule, {"K": history}, {}, at(after), at(until))
     slow = evaluate(rule, {"K": series_of(rows)}, {}, at(after), at(until))
@@ -103,8 +103,8 @@ def test_judged_over_years_or_step_by_step_the_events_are_the_same(rows, rule, a
 
 @pytest.mark.parametrize("rows", [{}, {5: (10, 10, -100_000)}])
 def test_a_calm_history_is_asked_at_no_more_points_than_it_must(rows, monkeypatch):
-    rule = Rule(name="r", metric=Metric.NEGATIVE_SHARE, threshold=0.5, window=10 * MINUTE)
-    history, asked = History(minutes_of(rows), at(0), at(525_600)), []
+    rule = ThresholdRule(name="r", metric=Metric.NEGATIVE_SHARE, threshold=0.5, window=10 * MINUTE)
+    history, asked = History(minutes_of(rows)), []
     window = History.window
     monkeypatch.setattr(
         History, "window", lambda self, *span: asked.append(span) or window(self, *span)

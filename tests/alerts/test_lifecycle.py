@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.lifecycle import Condition, Finding, Reason, Standing, State, advance, failed
-from alerts.rules import Metric, Rule
+from alerts.rules import Metric, ThresholdRule
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -16,7 +16,7 @@ FAILS = "fails"
 
 
 def terms(window=3, for_=0, keep=0):
-    return Rule(
+    return ThresholdRule(
         name="r", metric=Metric.DOCUMENTS, threshold=1, window=window * MINUTE,
         for_duration=for_ * MINUTE, keep_firing_for=keep * MINUTE,
     )  # fmt: skip

@@ -73,7 +73,7 @@ def test_a_rule_needs_a_name_a_metric_and_a_threshold_and_has_defaults_for_the_r
     assert (rule.scope, rule.keys, rule.kinds) == ("topic", (), ("news", "comment"))
     assert (rule.operator, rule.clear_threshold) == (">=", 0.5)
     assert (rule.window, rule.every, rule.for_duration) == (60 * MINUTE, 5 * MINUTE, 0 * MINUTE)
-    assert (rule.min_documents, rule.severity, rule.receivers) == (10, 5, ("console",))
+    assert (rule.min_documents, rule.severity_of(None), rule.receivers) == (10, 5, ("console",))
     assert [(r.name, r.type) for r in rules.receivers] == [("console", "console")]
 
 
@@ -170,7 +170,7 @@ def test_a_count_may_have_any_threshold(metric):
         ("min_documents = -1", "min_documents"),
         ('keys = "A"', "keys"),
         ('window = "soon"', "'r': `window`: 'soon' is no duration"),
-        ("window = 60", "'r': `window`: expected string"),
+        ("window = 60", "'r': `window`: 60 is no duration"),
         ('for = "-5m"', "'r': `for`: '-5m' is no duration"),
     ],
 )

@@ -19,7 +19,7 @@ from alerts.fields import Secret
 from alerts.messages import messages_for
 from alerts.receivers import Console, Webhook
 from alerts.routing import Maintenance
-from alerts.rules import Metric, Receiver, Rule, RuleSet
+from alerts.rules import Metric, Receiver, RuleSet, ThresholdRule
 from alerts.sender import Sender
 from store import alertlog, delivery_log, outbox, receivers, runs
 from store.alertlog import EventRow
@@ -48,14 +48,14 @@ def hook():
 
 
 def rules_for(url, **fields):
-    rule = Rule(name="mood", metric=Metric.DOCUMENTS, threshold=1, receivers=("hook",))
+    rule = ThresholdRule(name="mood", metric=Metric.DOCUMENTS, threshold=1, receivers=("hook",))
     return RuleSet(
         rules=(rule,), receivers=(Receiver(name="hook", type="webhook", url=url, **fields),)
     )
 
 
 def console_rules():
-    rule = Rule(name="mood", metric=Metric.DOCUMENTS, threshold=1, receivers=("console",))
+    rule = ThresholdRule(name="mood", metric=Metric.DOCUMENTS, threshold=1, receivers=("console",))
     return RuleSet(rules=(rule,))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerts.lifecycle import State
 from alerts.policies import Flapping, Grouping, Inhibition
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from alerts.telling import ACTIVE, Book, Happened, Orders, tell
 from store.alertlog import EventRow
 from store.silences import Silence
@@ -32,7 +32,9 @@ def at(minute):
 
 
 def rule(name="r", **fields):
-    return Rule(name=name, metric=Metric.NEGATIVE_SHARE, threshold=0.5, scope="symbol", **fields)
+    return ThresholdRule(
+        name=name, metric=Metric.NEGATIVE_SHARE, threshold=0.5, scope="symbol", **fields
+    )
 
 
 def ruleset(*rules, wait=0, interval=0, repeat=240, by=("rule",), changes=100, span=60, inhibit=()):

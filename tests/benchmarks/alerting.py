@@ -17,7 +17,7 @@ from measuring import summary
 from sqlalchemy import text
 
 from alerts.alerter import Alerter
-from alerts.rules import GRID, Metric, Rule, RuleSet
+from alerts.rules import GRID, Metric, RuleSet, ThresholdRule
 from store.database import Database
 from store.embedded import EmbeddedPostgres
 from store.runs import Run, delete_run
@@ -103,7 +103,7 @@ def _rules(count: int) -> RuleSet:
     """Rules that are judged each minute, over an hour."""
     return RuleSet(
         rules=tuple(
-            Rule(
+            ThresholdRule(
                 name=f"r{number}",
                 metric=Metric.NEGATIVE_SHARE,
                 scope="symbol",

@@ -7,7 +7,7 @@ import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
 from alerts.cards import Window, make_card
-from alerts.rules import Metric, Rule
+from alerts.rules import Metric, ThresholdRule
 from dashboard.plain import plain
 from store.alertlog import EventRow
 from store.buckets import Sums
@@ -189,7 +189,7 @@ def card(**driver):
         reason="beyond_threshold", severity=8, fired_at=moment, value=0.9, documents=31,
         window_start=moment - timedelta(hours=1), window_end=moment,
     )  # fmt: skip
-    rule = Rule(name="r", metric=Metric.NEGATIVE_SHARE, threshold=0.6)
+    rule = ThresholdRule(name="r", metric=Metric.NEGATIVE_SHARE, threshold=0.6)
     window = Window(Sums(31, 28, 3, 0, -250_000), 12)
     made = make_card(event, rule, window, Evidence(31, {"m": 31}, []), [], timedelta(minutes=1))
     return {**made.as_dict(), "drivers": [quoted | driver]}

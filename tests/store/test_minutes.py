@@ -75,7 +75,7 @@ def test_columns_hold_what_the_buckets_hold(database, run, fill, kinds):
     for key in ("Macro", 'It\'s "%s" {x} \\ é📉'):
         start, end = START + 20 * MINUTE, START + 150 * MINUTE
         with database.transaction() as connection:
-            found = read_minutes(connection, run.id, "topic", key, start, end, kinds)
+            found = read_minutes(connection, run.id, "topic", (key,), start, end, kinds)
             expected = slow(connection, run, key, start, end, kinds)
         assert [tuple(row) for row in table(found)] == expected
         assert len(expected) > 20
@@ -86,7 +86,7 @@ def test_the_span_holds_its_first_minute_and_not_its_end(database, run, fill):
 
     with database.transaction() as connection:
         found = read_minutes(
-            connection, run.id, "topic", "Macro", START + MINUTE, START + 3 * MINUTE
+            connection, run.id, "topic", ("Macro",), START + MINUTE, START + 3 * MINUTE
         )
 
     first = (START - EPOCH) // MINUTE
@@ -98,7 +98,9 @@ def test_nothing_is_no_minute(database, run, fill, key):
     fill([("Macro", "news", 0, [1, 0, 1, 0, 5])])
 
     with database.transaction() as connection:
-        found = read_minutes(connection, run.id, "topic", key, START, START + MINUTE, ("comment",))
+        found = read_minutes(
+            connection, run.id, "topic", (key,), START, START + MINUTE, ("comment",)
+        )
 
     assert table(found) == []
 
@@ -112,7 +114,7 @@ insert into time_buckets (run_id, width, scope, key, start, kind)
 select run_id, 'hour', 'topic', key, start, kind from time_buckets
 union all select run_id + 1, 'minute', 'topic', key, start, kind from time_buckets""")
         )
-        found = read_minutes(connection, run.id, "topic", "Macro", START, START + MINUTE)
+        found = read_minutes(connection, run.id, "topic", ("Macro",), START, START + MINUTE)
         connection.execute(text("delete from time_buckets where run_id <> :id"), {"id": run.id})
 
     assert table(found) == []

@@ -156,7 +156,7 @@ def test_the_alerter_reads_the_minutes_that_it_judges(database, run, scope, keys
 def test_a_backtest_reads_the_keys_that_it_judges(database, run, scope):
     with planned(database) as (connection, plans):
         buckets.list_keys(connection, run.id, scope)
-        read_minutes(connection, run.id, scope, "Macro", END - DAY, END)
+        read_minutes(connection, run.id, scope, ("Macro",), END - DAY, END)
 
     assert_reads_parts_only(plans)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerts.rules import Metric, Rule
+from alerts.rules import Metric, ThresholdRule
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 PART = Partition("topic", 0)
 
 
-RULE = Rule(
+RULE = ThresholdRule(
     name="mood",
     metric=Metric.NEGATIVE_SHARE,
     threshold=0.6,

@@ -10,7 +10,7 @@ from support.alerting import MINUTE, at, commit_drawn
 from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
@@ -22,7 +22,7 @@ from store.runs import delete_run, find_run, open_run
 from store.schema import alert_cards
 from tapewatch.commands import alerting
 
-RULE = Rule(
+RULE = ThresholdRule(
     name="mood",
     metric=Metric.NEGATIVE_SHARE,
     threshold=0.6,

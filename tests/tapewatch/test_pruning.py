@@ -13,7 +13,7 @@ from support.commands import wait_until
 from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch
@@ -200,7 +200,9 @@ def test_what_was_pruned_is_a_repeat_when_it_comes_again(database, make_run):
 
 def test_counters_checkpoints_and_alerts_stay(database, make_run):
     run = make_run()
-    rule = Rule(name="busy", metric=Metric.DOCUMENTS, threshold=1, window=HOUR, min_documents=1)
+    rule = ThresholdRule(
+        name="busy", metric=Metric.DOCUMENTS, threshold=1, window=HOUR, min_documents=1
+    )
     Alerter(database, run, RuleSet(rules=(rule,))).advance(NOON)
     events = count(database, "alert_events", run.name)
 
@@ -215,7 +217,9 @@ def test_counters_checkpoints_and_alerts_stay(database, make_run):
 
 def test_cards_of_alerts_stay_and_quote_no_document_that_is_gone(database, make_run):
     run = make_run()
-    rule = Rule(name="busy", metric=Metric.DOCUMENTS, threshold=3, window=HOUR, min_documents=0)
+    rule = ThresholdRule(
+        name="busy", metric=Metric.DOCUMENTS, threshold=3, window=HOUR, min_documents=0
+    )
     noise = [document(1000 + i, NOON - 2 * DAY + i * MINUTE) for i in range(9)]
     noise += [document(2000 + i, NOON - DAY / 2 + i * MINUTE) for i in range(9)]
     commit(database, run, *noise)
