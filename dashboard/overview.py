@@ -17,14 +17,13 @@ from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.plain import interval
 from dashboard.status import describe, show_status, total
+from dashboard.subjects import addresses_in, name_of
 from dashboard.theme import Palette, palette_for
 from dashboard.timeline import draw_timeline
 from dashboard.view import EVERYTHING, Subject, View, make_view, subject_at
 from store.alertlog import Alert
 from store.database import Database
 from store.views import DocumentRow, RunSummary, Slice
-
-_SCOPES = {"topic": "Topic", "symbol": "Symbol", "source": "Source"}
 
 
 def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read with
@@ -88,19 +87,14 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
 
 
 def _subject(database: Database, view: View) -> Subject:
-    addresses = [EVERYTHING.address]
-    for scope in _SCOPES:
-        keys = reading.keys(database, view.part(scope))
-        addresses += sorted(Subject(scope, key).address for key in keys)
-    for named in (st.session_state.get("subject"), st.query_params.get("subject")):
-        if named and named not in addresses and subject_at(named) != EVERYTHING:
-            addresses.append(named)
+    named = (st.session_state.get("subject"), st.query_params.get("subject"))
+    addresses = addresses_in(database, view.part("all"), *named)
     restore("subject", addresses, EVERYTHING.address)
     chosen = st.selectbox(
         "Timeline and documents of",
         addresses,
         key="subject",
-        format_func=_name,
+        format_func=name_of,
         on_change=_forget_cell,
         width=360,
     )
@@ -138,12 +132,6 @@ def _document(database: Database, run_id: int, row: DocumentRow, explain: Explai
 
 def _part(view: View, subject: Subject) -> Slice:
     return replace(view.part(subject.scope), key=subject.key or None)
-
-
-def _name(address: str) -> str:
-    subject = subject_at(address)
-    scope = _SCOPES.get(subject.scope)
-    return f"{scope}: {subject.label}" if scope else subject.label
 
 
 def _cell(view: View) -> tuple[datetime, datetime] | None:

@@ -24,7 +24,7 @@ START_SECONDS = 90
 PATIENCE = 60_000
 CLICKS = 3
 OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
-LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|system)/_stcore/(health|host-config)$")
+LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|subject|system)/_stcore/(health|host-config)$")
 """Opened at a page's own address, Streamlit looks below it first, and then where it is."""
 
 
