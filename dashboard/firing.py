@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from alerts.cards import facts
+from dashboard.links import link
 from dashboard.plain import lasting, moment, plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
@@ -44,7 +45,7 @@ def show_firing(
             st.markdown(":green[:material/check_circle:] Nothing is firing.")
         return
     for number, alert in enumerate(gravest(firing)):
-        _card(number, alert, view.newest, why.get((alert.rule, alert.key)), choose)
+        _card(number, alert, view, why.get((alert.rule, alert.key)), choose)
     if more := _by_severity(firing)[SHOWN:]:
         with st.expander(f"{len(more)} more are firing"):
             _table(more, view.newest, "more-firing")
@@ -121,13 +122,13 @@ def _by_severity(firing: Sequence[Alert]) -> list[Alert]:
 def _card(
     number: int,
     alert: Alert,
-    newest: datetime,
+    view: View,
     why: CardRow | None,
     choose: Callable[[Subject], None],
 ) -> None:
     with st.container(border=True, key=f"alert-card-{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            _head(number, alert, newest)
+            _head(number, alert, view.newest)
             st.button(
                 "Look into it",
                 key=f"look-{number}",
@@ -135,6 +136,8 @@ def _card(
                 args=(subject_of(alert),),
                 type="tertiary",
             )
+            said = {"run": view.run.name, "subject": subject_of(alert).address}
+            link("subject", "Open its page", ":material/monitoring:", **said)
         if why is not None:
             _why(number, why)
 

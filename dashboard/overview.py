@@ -15,6 +15,8 @@ from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
 from dashboard.explaining import Explain, show_explanation
 from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
+from dashboard.links import link
+from dashboard.moving import show_moving
 from dashboard.plain import interval
 from dashboard.status import describe, show_status, total
 from dashboard.subjects import addresses_in, name_of
@@ -48,6 +50,8 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
     show_firing(view, firing, why, _choose)
     show_resolved(view, resolved)
     _topics(database, view, palette)
+    cell = _cell(view)
+    show_moving(database, view, cell and cell[1], palette, _choose_within)
     part = _behind(database, view, alerts, palette)
     _documents(database, part, explain)
 
@@ -78,6 +82,8 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
                 key="whole-span",
                 on_click=_forget_cell,
             )
+        said = {"run": view.run.name, "subject": subject.address}
+        link("subject", "Open its page", ":material/monitoring:", **said)
     part = _part(view, subject)
     early = replace(part, start=view.start - view.window)
     bins = reading.bins(database, early, view.step)
@@ -148,6 +154,12 @@ def _heatmap_key() -> str:
 def _choose(subject: Subject) -> None:
     st.session_state["subject"] = subject.address
     _forget_cell()
+
+
+def _choose_within(subject: Subject) -> None:
+    """Choose a subject and stay in the chosen cell."""
+    st.session_state["subject"] = subject.address
+    _forget_row()
 
 
 def _choose_cell(key: str) -> None:

@@ -6,8 +6,9 @@ is worth telling.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select, true
 
 from store.buckets import Sums
 from store.schema import document_symbols, documents, time_buckets
@@ -75,31 +76,52 @@ def read_changes(
 
 def read_parts(connection: Connection, part: Slice, read: int = READ) -> list[Part]:
     """The slice by source and kind, the largest first: of its newest ``read`` documents."""
-    table = documents.c
-    newest = select(table.source, table.kind, table.sentiment, table.score).where(
-        table.run_id == part.run_id, table.published_at >= part.start, table.published_at < part.end
-    )
-    at = table.published_at
-    if part.kind is not None:
-        newest = newest.where(table.kind == part.kind)
-    if part.scope == "symbol" and part.key is not None:
-        named = document_symbols.c
-        at = named.published_at
-        same = (named.run_id == table.run_id) & (named.document_id == table.id)
-        newest = newest.join(document_symbols, same & (at == table.published_at)).where(
-            named.run_id == part.run_id, named.symbol == part.key, at >= part.start, at < part.end
-        )
-    elif part.scope in {"topic", "source"} and part.key is not None:
-        newest = newest.where(table[part.scope] == part.key)
-    seen = newest.order_by(at.desc()).limit(read).subquery().c
+    newest = _of_symbol(part, read) if part.scope == "symbol" and part.key else _of(part, read)
+    seen = newest.subquery().c
     counts = [func.count().filter(seen.sentiment == name) for name in _NAMES[1:4]]
     statement = (
         select(seen.source, seen.kind, func.count(), *counts, func.sum(seen.score))
         .group_by(seen.source, seen.kind)
         .order_by(func.count().desc(), seen.source, seen.kind)
     )
+    if part.kind is not None:
+        statement = statement.where(seen.kind == part.kind)
     rows = connection.execute(statement)
     return [Part(row[0], row[1], Sums(*map(int, row[2:]))) for row in rows]
+
+
+def _of(part: Slice, read: int) -> Select[Any]:
+    table = documents.c
+    statement = select(table.source, table.kind, table.sentiment, table.score).where(
+        table.run_id == part.run_id, table.published_at >= part.start, table.published_at < part.end
+    )
+    if part.scope in {"topic", "source"} and part.key is not None:
+        statement = statement.where(table[part.scope] == part.key)
+    return statement.order_by(table.published_at.desc()).limit(read)
+
+
+def _of_symbol(part: Slice, read: int) -> Select[Any]:
+    """One document after the other by its key, however many the planner takes them for."""
+    named, table = document_symbols.c, documents.c
+    newest = (
+        select(named.document_id)
+        .where(
+            named.run_id == part.run_id,
+            named.symbol == part.key,
+            named.published_at >= part.start,
+            named.published_at < part.end,
+        )
+        .order_by(named.published_at.desc())
+        .limit(read)
+        .subquery()
+    )
+    each = (
+        select(table.source, table.kind, table.sentiment, table.score)
+        .where(table.run_id == part.run_id, table.id == newest.c.document_id)
+        .limit(1)
+        .lateral()
+    )
+    return select(each).select_from(newest.join(each, true()))
 
 
 def _is_whole(at: datetime) -> bool:
