@@ -6,6 +6,7 @@ carries all that is chosen.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +15,7 @@ from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.choices import publish
 from dashboard.explaining import Explain
+from dashboard.exporting import series_as_csv, series_as_parquet
 from dashboard.firing import SHOWN, show_fired
 from dashboard.frame import (
     choose_run,
@@ -183,21 +185,42 @@ def tell(sums: Sums, alerts: int, firing: int) -> list[tuple[str, str, str]]:
 def _shares(
     database: Database, asked: Asked, view: View, alerts: list[Alert], palette: Palette
 ) -> None:
-    st.subheader(f"Negative share over {WINDOWS[asked.window]}", anchor=False)
     subjects = [asked.subject, *([asked.against] if asked.against else [])]
     lines = [_line(database, view, asked.window, subject) for subject in subjects]
+    st.subheader(f"Negative share over {WINDOWS[asked.window]}", anchor=False)
     marks = mark(alerts, view.start, view.end, view.newest)
     draw_shares(view, lines, marks, palette, "subject-share")
     draw_volumes(view, lines, palette, "subject-volume")
     st.caption(_explained(asked))
     if len(lines) == 2:
-        draw_difference(
-            view, subtract(lines[0].table, lines[1].table), palette, "subject-difference"
-        )
+        apart = subtract(lines[0].table, lines[1].table)
+        draw_difference(view, apart, palette, "subject-difference")
         st.caption(
             "The first less the second: above zero the first is the more negative. Where the band "
             "(90 %) does not touch zero, chance alone hardly explains it."
         )
+    _downloads({line.name: line.table for line in lines})
+
+
+def _downloads(tables: dict[str, pd.DataFrame]) -> None:
+    """The series as files, which are made when somebody asks."""
+    with st.container(horizontal=True, vertical_alignment="center", key="series"):
+        st.caption("These numbers as", width="content")
+        for name, mime, made in (
+            ("CSV", "text/csv", series_as_csv),
+            ("Parquet", "application/vnd.apache.parquet", series_as_parquet),
+        ):
+            st.download_button(
+                name,
+                partial(made, tables),
+                file_name=f"tapewatch-series.{name.lower()}",
+                mime=mime,
+                key=f"series-{name.lower()}",
+                on_click="ignore",
+                icon=":material/download:",
+                type="tertiary",
+            )
+        st.caption("The bar over a chart saves it as a PNG.", width="content")
 
 
 def _explained(asked: Asked) -> str:

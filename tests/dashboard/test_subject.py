@@ -1,5 +1,6 @@
 """The page of a subject as Streamlit draws it, on a real database."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -7,13 +8,17 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
+from dashboard.exporting import series_as_csv, series_as_parquet
+from dashboard.lines import roll_with_usual
 from dashboard.plain import DASH, plain
 from dashboard.splitting import by_kind, by_source
 from dashboard.subject import tell
+from dashboard.subject_view import view_of
 from store.buckets import Sums
 from store.database import Database
 from store.movement import Part
 from store.runs import open_run
+from store.views import Bin, RunSummary
 
 DAY, HOUR = datetime(2026, 3, 9, tzinfo=UTC), timedelta(hours=1)
 
@@ -249,6 +254,28 @@ def test_a_share_of_few_documents_comes_with_what_is_likely():
     assert few["Mean score"][0] == "-0.17"
     none = {label: value for label, value, _ in tell(Sums(), 0, 0)}
     assert (none["Documents"], none["Negative share"], none["Mean score"]) == ("0", DASH, DASH)
+
+
+def test_the_series_of_two_subjects_is_one_file_with_the_times_in_utc():
+    view = view_of(
+        RunSummary(1, "replay", DAY, None, 1, 0), (DAY, DAY + 6 * HOUR), DAY + 6 * HOUR, None, "1h"
+    )
+    bins = [Bin("", DAY + n * HOUR / 4, Sums(20, 5)) for n in range(24)]
+    tables = {
+        "=Topic: A": roll_with_usual(bins, view, "1h"),
+        "Topic: B": roll_with_usual([], view, "1h"),
+    }
+    csv = pd.read_csv(io.BytesIO(series_as_csv(tables)), encoding="utf-8-sig")
+    parquet = pd.read_parquet(io.BytesIO(series_as_parquet(tables)))
+    assert list(csv.columns) == list(parquet.columns)
+    assert list(csv["subject"].unique()) == ["'=Topic: A", "Topic: B"]
+    assert list(parquet["subject"].unique()) == ["=Topic: A", "Topic: B"]
+    assert csv["start"][0] == "2026-03-09T00:00:00+00:00"
+    assert parquet["end"][0] == pd.Timestamp("2026-03-09T00:15:00", tz="UTC")
+    row = parquet.iloc[23]
+    assert (row["window_documents"], row["window_negative"], row["share"]) == (80, 20, 0.25)
+    assert row["share_low"] < row["usual"] < row["share_high"]
+    assert parquet["share"][24:].isna().all()
 
 
 def test_parts_are_summed_by_source_and_by_kind():
