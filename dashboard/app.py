@@ -5,9 +5,11 @@ import streamlit as st
 from dashboard.choices import turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
+from dashboard.links import remember_pages
 from dashboard.now import show_now
 from dashboard.searching import show_documents_page
 from dashboard.style import apply_style
+from dashboard.subject import show_subject_page
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
 from store.database import Database
@@ -25,6 +27,9 @@ def render(
     def now() -> None:
         show_now(database, explain)
 
+    def subject() -> None:
+        show_subject_page(database, explain)
+
     def documents() -> None:
         show_documents_page(database, explain)
 
@@ -32,12 +37,14 @@ def render(
         show_system(database, dry_run)
 
     # Not with icons: the browser would fetch them from elsewhere for the page's own symbol.
-    pages = [
-        st.Page(now, title="Now", default=True),
-        st.Page(documents, title="Documents", url_path="documents"),
-        st.Page(system, title="System", url_path="system"),
-    ]
-    page = st.navigation(pages, position="top")
+    pages = {
+        "now": st.Page(now, title="Now", default=True),
+        "subject": st.Page(subject, title="Topic & symbol", url_path="subject"),
+        "documents": st.Page(documents, title="Documents", url_path="documents"),
+        "system": st.Page(system, title="System", url_path="system"),
+    }
+    remember_pages(pages)
+    page = st.navigation(list(pages.values()), position="top")
     turn_page(page.title)
     page.run()
 

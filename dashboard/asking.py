@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard import reading
-from dashboard.choices import linked, publish, restore_text
-from dashboard.frame import choose_run, segments, select
+from dashboard.choices import publish, restore_text
+from dashboard.frame import choose_run, choose_until, segments, select, write_until
 from dashboard.view import KINDS, SPANS, bounds, usual_span
 from store.database import Database
 from store.search import LONGEST_WORDS, Order, Place, Search
@@ -37,13 +37,19 @@ def ask(database: Database, runs: list[RunSummary]) -> Asked:
     with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
         run = choose_run(runs)
         span = segments("Span", "span", SPANS, usual_span(run))
-        until = _until()
+        until = choose_until()
     filled = reading.span(database, run.id)
     with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
-        words = _words()
+        words = ask_words()
         view = segments("View", "view", VIEWS, "results")
         order = segments("Order", "sort", ORDERS, "newest") if view == "results" else "uncertain"
-    chosen = {"run": run.name, "span": span, "until": _written(until), "words": words, "view": view}
+    chosen = {
+        "run": run.name,
+        "span": span,
+        "until": write_until(until),
+        "words": words,
+        "view": view,
+    }
     if view == "results":
         chosen["sort"] = order
     if filled is None:
@@ -89,29 +95,8 @@ def look_further_back(until: datetime) -> None:
     st.session_state["until"] = until.astimezone(UTC).replace(tzinfo=None)
 
 
-def _until() -> datetime | None:
-    if "until" not in st.session_state:
-        st.session_state["until"] = _read(linked("until"))
-    chosen = st.datetime_input(
-        "Up to (UTC)", value=None, key="until", step=60, format="YYYY-MM-DD", width=200
-    )
-    return None if chosen is None else chosen.replace(tzinfo=UTC)
-
-
-def _read(written: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(written)
-    except ValueError:
-        return None
-    at = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return at.replace(second=0, microsecond=0, tzinfo=None)
-
-
-def _written(until: datetime | None) -> str:
-    return f"{until:%Y-%m-%dT%H:%MZ}" if until else ""
-
-
-def _words() -> str:
+def ask_words() -> str:
+    """What is searched for in titles and texts."""
     restore_text("words", LONGEST_WORDS)
     words = st.text_input(
         "Search in titles and texts",

@@ -11,12 +11,15 @@ import pandas as pd
 import streamlit as st
 
 from classifier.attribution import Explanation, ExplanationError
-from dashboard.plain import plain
+from dashboard.plain import paragraphs, plain
 
 Explain = Callable[[str], Explanation]
 """Explains the negative probability of a text. Raises ExplanationError with what to do."""
 
 MOST_WORDS = 12
+_NO_SIGNS = str.maketrans("▲▼", "△▽")
+"""The signs are ours: a text that holds them itself gets hollow ones."""
+
 _COLUMNS = ["Word", "Moves it by", "Effect", "Strength"]
 
 
@@ -56,6 +59,20 @@ def tabulate(explanation: Explanation) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+def mark_words(explanation: Explanation) -> str:
+    """The text in plain lines, with a sign before each of the words that moved it most."""
+    strongest = {id(word) for word in explanation.strongest(MOST_WORDS)}
+    marked = []
+    for word in explanation.words:
+        text = word.text.translate(_NO_SIGNS)
+        if id(word) in strongest:
+            shown = text.lstrip()
+            sign = "▲" if word.weight > 0 else "▼"
+            text = f"{text[: len(text) - len(shown)]}{sign}{shown}"
+        marked.append(text)
+    return paragraphs("".join(marked))
+
+
 def describe(explanation: Explanation) -> str:
     """What the words add up to, and what the sum misses."""
     target = plain(explanation.target, 60)
@@ -80,6 +97,8 @@ def _show(explanation: Explanation) -> None:
     if table.empty:
         st.info("No word of it counts.")
         return
+    with st.container(border=True, key="explanation-text"):
+        st.text(mark_words(explanation))
     st.dataframe(
         table,
         key="explanation-words",

@@ -1,17 +1,31 @@
-"""What was found, as a file: CSV for spreadsheets, Parquet for programs.
+"""What was found or drawn, as a file: CSV for spreadsheets, Parquet for programs.
 
 Feed text is hostile. A spreadsheet takes a cell that begins with ``=`` for a formula, so CSV
 cells that begin like one get an apostrophe before them; Parquet holds the text as it is.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from classifier.prediction import SCALE
 from store.search import FoundDocument
 
+_SERIES = {
+    "start": "start",
+    "end": "end",
+    "documents": "documents",
+    "negative": "negative",
+    "held": "window_documents",
+    "found": "window_negative",
+    "share": "share",
+    "low": "share_low",
+    "high": "share_high",
+    "usual": "usual",
+    "usual_low": "usual_low",
+    "usual_high": "usual_high",
+}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TEXTS = ["id", "source", "title", "text", "url", "author", "language", "topic", "model", "symbols"]
 
@@ -57,6 +71,34 @@ def as_parquet(rows: Sequence[FoundDocument]) -> bytes:
     """Parquet, compressed."""
     stream = io.BytesIO()
     tabulate(rows).to_parquet(stream, index=False)
+    return stream.getvalue()
+
+
+def tabulate_series(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The series by ``dashboard.lines`` of each subject, below each other; times in UTC.
+
+    ``documents`` and ``negative`` are of the step, ``window_*`` and the shares of its window.
+    """
+    parts = [table.rename(columns=_SERIES)[list(_SERIES.values())] for table in tables.values()]
+    whole = pd.concat([part.assign(subject=name) for name, part in zip(tables, parts, strict=True)])
+    for name in ("start", "end"):
+        whole[name] = pd.to_datetime(whole[name], unit="ms", utc=True)
+    return whole[["subject", *_SERIES.values()]].reset_index(drop=True)
+
+
+def series_as_csv(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    """UTF-8 with a byte order mark; times as ISO 8601."""
+    table = tabulate_series(tables)
+    table["subject"] = pd.Series([_harmless(name) for name in table["subject"]], dtype=object)
+    for name in ("start", "end"):
+        table[name] = [at.isoformat() for at in table[name]]
+    return table.to_csv(index=False).encode("utf-8-sig", "replace")
+
+
+def series_as_parquet(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    """Parquet, compressed."""
+    stream = io.BytesIO()
+    tabulate_series(tables).to_parquet(stream, index=False)
     return stream.getvalue()
 
 

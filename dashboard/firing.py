@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from alerts.cards import facts
+from dashboard.links import link
 from dashboard.plain import lasting, moment, plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
@@ -16,7 +17,9 @@ from store.cards import CardRow
 _GRAVE, _SERIOUS = 7, 4
 """Severities go from 1 to 10; from here on they are red, and orange."""
 
-_CARDS = 6
+SHOWN = 6
+"""Cards; what is more goes into a table."""
+
 _DRIVER_COLUMNS = [
     "Score", "Times", "Time", "Headline", "Text", "Source", "Kind", "URL", "Id",
 ]  # fmt: skip
@@ -24,7 +27,7 @@ _DRIVER_COLUMNS = [
 
 def gravest(firing: Sequence[Alert]) -> list[Alert]:
     """Those that are shown one by one, the gravest first."""
-    return _by_severity(firing)[:_CARDS]
+    return _by_severity(firing)[:SHOWN]
 
 
 def show_firing(
@@ -42,10 +45,25 @@ def show_firing(
             st.markdown(":green[:material/check_circle:] Nothing is firing.")
         return
     for number, alert in enumerate(gravest(firing)):
-        _card(number, alert, view.newest, why.get((alert.rule, alert.key)), choose)
-    if more := _by_severity(firing)[_CARDS:]:
+        _card(number, alert, view, why.get((alert.rule, alert.key)), choose)
+    if more := _by_severity(firing)[SHOWN:]:
         with st.expander(f"{len(more)} more are firing"):
             _table(more, view.newest, "more-firing")
+
+
+def show_fired(
+    view: View, alerts: Sequence[Alert], why: Mapping[tuple[str, str, datetime], CardRow]
+) -> None:
+    """A card for each alert, firing or ended, in their order; ``why`` is by rule, key and time."""
+    for number, alert in enumerate(alerts[:SHOWN]):
+        with st.container(border=True, key=f"alert-card-{number}"):
+            _head(number, alert, view.newest)
+            row = why.get((alert.rule, alert.key, alert.fired_at))
+            if row is not None:
+                _why(number, row)
+    if more := alerts[SHOWN:]:
+        with st.expander(f"{len(more)} earlier alerts"):
+            _table(more, view.newest, "earlier-alerts")
 
 
 def show_resolved(view: View, resolved: Sequence[Alert]) -> None:
@@ -104,31 +122,39 @@ def _by_severity(firing: Sequence[Alert]) -> list[Alert]:
 def _card(
     number: int,
     alert: Alert,
-    newest: datetime,
+    view: View,
     why: CardRow | None,
     choose: Callable[[Subject], None],
 ) -> None:
-    subject = subject_of(alert)
-    said = (
-        f"value {_value(alert)} over {alert.documents:,} documents when it fired, "
-        f"{moment(alert.fired_at)} UTC; for {lasting(newest - alert.fired_at)} now"
-    )
     with st.container(border=True, key=f"alert-card-{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            _badge(alert.severity)
-            with st.container(key=f"alert-name-{number}", width="content"):
-                st.text(f"{subject.label} · {plain(alert.rule, 80)}")
-            with st.container(key=f"alert-facts-{number}", width="stretch"):
-                st.text(said)
+            _head(number, alert, view.newest)
             st.button(
                 "Look into it",
                 key=f"look-{number}",
                 on_click=choose,
-                args=(subject,),
+                args=(subject_of(alert),),
                 type="tertiary",
             )
+            said = {"run": view.run.name, "subject": subject_of(alert).address}
+            link("subject", "Open its page", ":material/monitoring:", **said)
         if why is not None:
             _why(number, why)
+
+
+def _head(number: int, alert: Alert, newest: datetime) -> None:
+    lasted = lasting((alert.resolved_at or newest) - alert.fired_at)
+    ended = f"resolved after {lasted}" if alert.resolved_at else f"for {lasted} now"
+    said = (
+        f"value {_value(alert)} over {alert.documents:,} documents when it fired, "
+        f"{moment(alert.fired_at)} UTC; {ended}"
+    )
+    with st.container(horizontal=True, vertical_alignment="center", width="stretch"):
+        _badge(alert.severity)
+        with st.container(key=f"alert-name-{number}", width="content"):
+            st.text(f"{subject_of(alert).label} · {plain(alert.rule, 80)}")
+        with st.container(key=f"alert-facts-{number}", width="stretch"):
+            st.text(said)
 
 
 def _why(number: int, row: CardRow) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from time import monotonic
 
 import streamlit as st
 
 from dashboard import reading
-from dashboard.choices import restore
+from dashboard.choices import linked, restore
 from dashboard.plain import plain
 from dashboard.view import first_choice
 from store.database import Database
@@ -83,6 +84,21 @@ def select(label: str, key: str, options: Iterable[str], width: int) -> str | No
     return str(choice) if choice else None
 
 
+def choose_until() -> datetime | None:
+    """The moment at which the span ends; None for the newest document."""
+    if "until" not in st.session_state:
+        st.session_state["until"] = _read_until(linked("until"))
+    chosen = st.datetime_input(
+        "Up to (UTC)", value=None, key="until", step=60, format="YYYY-MM-DD", width=200
+    )
+    return None if chosen is None else chosen.replace(tzinfo=UTC)
+
+
+def write_until(until: datetime | None) -> str:
+    """How the end of a span is named in a link."""
+    return f"{until:%Y-%m-%dT%H:%MZ}" if until else ""
+
+
 def say_away() -> None:
     """Say that the database is away, and look again by and by."""
     st.error(_AWAY, icon=":material/cloud_off:")
@@ -93,6 +109,15 @@ def say_away() -> None:
             st.rerun()
 
     st.fragment(look_again, run_every=reading.REFRESH)()
+
+
+def _read_until(written: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    at = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return at.replace(second=0, microsecond=0, tzinfo=None)
 
 
 def _wait(database: Database) -> None:

@@ -15,16 +15,17 @@ from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
 from dashboard.explaining import Explain, show_explanation
 from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
+from dashboard.links import link
+from dashboard.moving import show_moving
 from dashboard.plain import interval
 from dashboard.status import describe, show_status, total
+from dashboard.subjects import addresses_in, name_of
 from dashboard.theme import Palette, palette_for
 from dashboard.timeline import draw_timeline
 from dashboard.view import EVERYTHING, Subject, View, make_view, subject_at
 from store.alertlog import Alert
 from store.database import Database
 from store.views import DocumentRow, RunSummary, Slice
-
-_SCOPES = {"topic": "Topic", "symbol": "Symbol", "source": "Source"}
 
 
 def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read with
@@ -49,6 +50,8 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
     show_firing(view, firing, why, _choose)
     show_resolved(view, resolved)
     _topics(database, view, palette)
+    cell = _cell(view)
+    show_moving(database, view, cell and cell[1], palette, _choose_within)
     part = _behind(database, view, alerts, palette)
     _documents(database, part, explain)
 
@@ -79,6 +82,8 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
                 key="whole-span",
                 on_click=_forget_cell,
             )
+        said = {"run": view.run.name, "subject": subject.address}
+        link("subject", "Open its page", ":material/monitoring:", **said)
     part = _part(view, subject)
     early = replace(part, start=view.start - view.window)
     bins = reading.bins(database, early, view.step)
@@ -88,19 +93,14 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
 
 
 def _subject(database: Database, view: View) -> Subject:
-    addresses = [EVERYTHING.address]
-    for scope in _SCOPES:
-        keys = reading.keys(database, view.part(scope))
-        addresses += sorted(Subject(scope, key).address for key in keys)
-    for named in (st.session_state.get("subject"), st.query_params.get("subject")):
-        if named and named not in addresses and subject_at(named) != EVERYTHING:
-            addresses.append(named)
+    named = (st.session_state.get("subject"), st.query_params.get("subject"))
+    addresses = addresses_in(database, view.part("all"), *named)
     restore("subject", addresses, EVERYTHING.address)
     chosen = st.selectbox(
         "Timeline and documents of",
         addresses,
         key="subject",
-        format_func=_name,
+        format_func=name_of,
         on_change=_forget_cell,
         width=360,
     )
@@ -140,12 +140,6 @@ def _part(view: View, subject: Subject) -> Slice:
     return replace(view.part(subject.scope), key=subject.key or None)
 
 
-def _name(address: str) -> str:
-    subject = subject_at(address)
-    scope = _SCOPES.get(subject.scope)
-    return f"{scope}: {subject.label}" if scope else subject.label
-
-
 def _cell(view: View) -> tuple[datetime, datetime] | None:
     start: datetime | None = st.session_state.get("cell")
     if start is None or not view.start <= start < view.end:
@@ -160,6 +154,12 @@ def _heatmap_key() -> str:
 def _choose(subject: Subject) -> None:
     st.session_state["subject"] = subject.address
     _forget_cell()
+
+
+def _choose_within(subject: Subject) -> None:
+    """Choose a subject and stay in the chosen cell."""
+    st.session_state["subject"] = subject.address
+    _forget_row()
 
 
 def _choose_cell(key: str) -> None:

@@ -10,14 +10,38 @@ import streamlit as st
 
 from classifier.prediction import SCALE
 from dashboard import reading
+from dashboard.choices import put
 from dashboard.correcting import show_corrections
 from dashboard.documents import SIGNS
 from dashboard.explaining import Explain, show_explanation
 from dashboard.plain import dated, paragraphs, plain
 from store.database import Database
 from store.search import WholeDocument, margin_of
+from store.views import RunSummary
 
 _SHOWN = 3
+
+
+def open_document(run_name: str, document_id: str) -> None:
+    """Have the document shown by ``show_opened``; "" closes it."""
+    st.session_state["opened"] = (run_name, document_id)
+
+
+def show_opened(database: Database, run: RunSummary, explain: Explain | None) -> None:
+    """The document that is open, which the page's link names, with a button that closes it."""
+    if "opened" not in st.session_state:
+        open_document(run.name, st.query_params.get("document", ""))
+    run_name, document_id = st.session_state["opened"]
+    if run_name != run.name or not document_id:
+        put(document="")
+        return
+    put(document=document_id)
+    with st.container(border=True, key="document"):
+        if not show_whole(database, run.id, document_id, explain):
+            st.info("The document that the link names is not in this run, or was pruned.")
+        st.button(
+            "Close", key="close", on_click=open_document, args=(run_name, ""), type="tertiary"
+        )
 
 
 def show_whole(database: Database, run_id: int, document_id: str, explain: Explain | None) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 import streamlit as st
 
 from classifier.labels import Labels
-from store import alertlog, buckets, deadletters, health, outbox, search, views
+from store import alertlog, buckets, deadletters, health, movement, outbox, search, views
 from store import corrections as feedback
 from store import runs as known_runs
-from store.cards import CardRow, read_cards_of_firings
+from store.cards import CardRow, read_cards_of_alert, read_cards_of_firings
 from store.database import Database
 from store.errors import UnknownDocumentError
 
@@ -54,6 +54,33 @@ def cards(
     """Why these alerts fired, each named by rule, key and when; by rule and key."""
     with database.transaction() as connection:
         return read_cards_of_firings(connection, run_id, firings)
+
+
+@_kept
+def cards_of(
+    database: Database, run_id: int, fired: list[tuple[str, str]]
+) -> dict[tuple[str, str, datetime], CardRow]:
+    """Why alerts fired, each named by rule and key; by rule, key and when."""
+    with database.transaction() as connection:
+        return {
+            (rule, key, card.at): card
+            for rule, key in fired
+            for card in read_cards_of_alert(connection, run_id, rule, key)
+        }
+
+
+@_kept
+def changes(database: Database, part: views.Slice, since: datetime) -> list[movement.Change]:
+    """The keys' sums before and since a moment."""
+    with database.transaction() as connection:
+        return movement.read_changes(connection, part, since)
+
+
+@_kept_longer
+def parts(database: Database, part: views.Slice) -> list[movement.Part]:
+    """What a subject is made of."""
+    with database.transaction() as connection:
+        return movement.read_parts(connection, part)
 
 
 @_kept

@@ -1,31 +1,24 @@
 """The page of documents: what was searched for, page by page, one of them whole, and as a file."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
-import pandas as pd
 import streamlit as st
 
-from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.asking import Asked, ask, look_further_back, read_place, write_place
 from dashboard.choices import put
-from dashboard.documents import SIGNS
 from dashboard.explaining import Explain
 from dashboard.exporting import as_csv, as_parquet
+from dashboard.found import COLUMNS, describe, show_found
 from dashboard.frame import find_runs, say_away
 from dashboard.labelling import show_queue
-from dashboard.plain import dated, plain
-from dashboard.reader import show_whole
+from dashboard.plain import dated
+from dashboard.reader import open_document, show_opened
 from store.database import Database
 from store.errors import DatabaseUnavailableError, SearchCutError
-from store.search import READ, FoundDocument, Page, Place, Search
+from store.search import READ, Page, Place, Search
 
 ROWS = 50
-_COLUMNS = [
-    "Time", "Score", "Headline", "Copies", "Sentiment", "Apart", "Topic", "Symbols", "Source",
-    "Kind",
-]  # fmt: skip
 
 
 def show_documents_page(database: Database, explain: Explain | None) -> None:
@@ -37,34 +30,6 @@ def show_documents_page(database: Database, explain: Explain | None) -> None:
         _show(database, ask(database, runs), explain)
     except DatabaseUnavailableError:
         say_away()
-
-
-def tabulate(rows: Sequence[FoundDocument]) -> pd.DataFrame:
-    """One row a text, in plain text; ``Apart`` is the margin in %."""
-    table = [
-        (
-            row.published_at,
-            row.score / SCALE,
-            plain(row.title or row.text, 200),
-            row.copies,
-            SIGNS.get(row.sentiment, plain(row.sentiment, 20)),
-            100 * row.margin / SCALE,
-            plain(row.topic, 60),
-            ", ".join(plain(symbol, 20) for symbol in row.symbols),
-            plain(row.source, 40),
-            row.kind,
-        )
-        for row in rows
-    ]
-    return pd.DataFrame(table, columns=_COLUMNS)
-
-
-def describe(page: Page) -> str:
-    """How much was found."""
-    texts = "1 text" if page.texts == 1 else f"{page.texts:,} texts"
-    repeats = page.documents - page.texts
-    more = f" in {page.documents:,} documents: repeats of a text are one row" if repeats else ""
-    return f"{texts}{more}"
 
 
 def _show(database: Database, asked: Asked, explain: Explain | None) -> None:
@@ -111,7 +76,7 @@ def _results(
             "No documents here. Choose a longer span, other words or fewer filters.",
             icon=":material/search_off:",
         )
-    _opened(database, asked, explain)
+    show_opened(database, asked.run, explain)
 
 
 def _say_how_far(page: Page) -> None:
@@ -137,42 +102,11 @@ def _table(asked: Asked, page: Page, after: Place | None) -> None:
 
     def picked() -> None:
         numbers = st.session_state[key]["selection"]["rows"]
-        _open(asked.run.name, page.rows[numbers[0]].id if numbers else "")
+        open_document(asked.run.name, page.rows[numbers[0]].id if numbers else "")
 
     sort = dict(asked.choices).get("sort")
-    order = [name for name in _COLUMNS if name != "Apart" or sort == "uncertain"]
-    if all(row.copies == 1 for row in page.rows):
-        order.remove("Copies")
-    st.dataframe(
-        tabulate(page.rows),
-        key=key,
-        hide_index=True,
-        height=min(530, 38 + 35 * len(page.rows)),
-        column_order=order,
-        column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
-            "Score": st.column_config.NumberColumn(
-                format="%+.2f", width=60, help="P(positive) - P(negative)"
-            ),
-            "Headline": st.column_config.TextColumn(width=430),
-            "Copies": st.column_config.NumberColumn(
-                format="%d", width=65, help="Documents of the span with this text"
-            ),
-            "Sentiment": st.column_config.TextColumn(width=90),
-            "Apart": st.column_config.NumberColumn(
-                format="%.1f%%", width=70, help="Between the two likeliest sentiments"
-            ),
-            "Topic": st.column_config.TextColumn(width=170),
-            "Symbols": st.column_config.TextColumn(width=80),
-            "Source": st.column_config.TextColumn(width=100),
-            "Kind": st.column_config.TextColumn(width=80),
-        },
-        on_select=picked,
-        selection_mode="single-row",
-        alt="Documents that were found",
-    )
+    order = [name for name in COLUMNS if name != "Apart" or sort == "uncertain"]
+    show_found(page.rows, key, picked, order)
 
 
 def _turning(page: Page, places: list[Place]) -> None:
@@ -212,24 +146,6 @@ def _places(asked: Asked) -> list[Place]:
 def _turn(places: list[Place]) -> None:
     asked, _ = st.session_state.get("places", (None, []))
     st.session_state["places"] = (asked, places)
-
-
-def _open(run_name: str, document_id: str) -> None:
-    st.session_state["opened"] = (run_name, document_id)
-
-
-def _opened(database: Database, asked: Asked, explain: Explain | None) -> None:
-    if "opened" not in st.session_state:
-        _open(asked.run.name, st.query_params.get("document", ""))
-    run_name, document_id = st.session_state["opened"]
-    if run_name != asked.run.name or not document_id:
-        put(document="")
-        return
-    put(document=document_id)
-    with st.container(border=True, key="document"):
-        if not show_whole(database, asked.run.id, document_id, explain):
-            st.info("The document that the link names is not in this run, or was pruned.")
-        st.button("Close", key="close", on_click=_open, args=(run_name, ""), type="tertiary")
 
 
 def _export_button(database: Database, asked: Search) -> None:

@@ -12,16 +12,16 @@ import pandas as pd
 
 from dashboard.charts import draw, milliseconds, time_axis, when
 from dashboard.plain import moment, plain
+from dashboard.shares import wilson
 from dashboard.theme import Palette
 from dashboard.view import View
 from store.alertlog import Alert
 from store.views import MONDAY, Bin
 
-_Z = 1.645
 _FEWEST = 3
 """Fewer documents in a window make no share worth a line."""
 
-_NAMED = 3
+NAMED = 3
 """So many alerts are called by their names; more are marks only."""
 
 _LEFT = 44
@@ -40,7 +40,7 @@ def draw_timeline(
     marks = mark(alerts, view.start, view.end, view.newest)
     shaded = _shade(chosen, view)
     draw(
-        _share_chart(view, palette, labelled=len(marks) <= _NAMED),
+        _share_chart(view, palette, labelled=len(marks) <= NAMED),
         {"steps": steps, "marks": marks, "chosen": shaded},
         key="share",
         description="Rolling share of negative documents, with the alerts that fired",
@@ -72,19 +72,16 @@ def roll(
     )
     rolled = table.rolling(max(1, window // step), min_periods=1).sum()
     held = rolled["documents"].where(rolled["documents"] >= _FEWEST)
-    share = rolled["negative"] / held
-    middle = (share + _Z**2 / (2 * held)) / (1 + _Z**2 / held)
-    reach = (share * (1 - share) / held + (_Z / (2 * held)) ** 2) ** 0.5
-    reach = reach * _Z / (1 + _Z**2 / held)
+    low, high = wilson(rolled["negative"], held)
     table = table.assign(
         start=[milliseconds(at) for at in starts],
         end=[milliseconds(at + step) for at in starts],
         when=[when(at, step) for at in starts],
         held=held,
         zero=0,
-        share=share,
-        low=(middle - reach).clip(0, 1),
-        high=(middle + reach).clip(0, 1),
+        share=rolled["negative"] / held,
+        low=low,
+        high=high,
     )
     return table[[at >= start for at in starts]].reset_index(drop=True)
 
@@ -135,12 +132,13 @@ def _share_chart(view: View, palette: Palette, *, labelled: bool) -> alt.LayerCh
             band.encode(x="end:Q", y="low:Q", y2="high:Q"),
             line.encode(x="end:Q", y=share),
             hover,
-            *_marks(palette, labelled=labelled),
+            *alert_marks(palette, labelled=labelled),
         ],
     )
 
 
-def _marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
+def alert_marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
+    """The layers that mark what ``mark`` made, to be laid over a chart of time."""
     told = [
         alt.Tooltip("alert:N", title="Alert"),
         alt.Tooltip("fired:N", title="Fired"),
@@ -152,7 +150,7 @@ def _marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
         marks.transform_filter(f"datum.row === {row}")
         .mark_text(align="left", baseline="top", dx=8, dy=1 + 14 * row, color=palette.text)
         .encode(y=top, text="alert:N")
-        for row in range(_NAMED)
+        for row in range(NAMED)
     ]
     layers = [
         marks.mark_rect(color=red, opacity=0.08).encode(x2="end:Q"),

@@ -24,7 +24,7 @@ START_SECONDS = 90
 PATIENCE = 60_000
 CLICKS = 3
 OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
-LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|system)/_stcore/(health|host-config)$")
+LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|subject|system)/_stcore/(health|host-config)$")
 """Opened at a page's own address, Streamlit looks below it first, and then where it is."""
 
 
@@ -305,7 +305,71 @@ def test_a_dry_run_says_what_would_come_of_the_dead_letters(watch, scene, tmp_pa
         page.context.close()
 
 
-@pytest.mark.parametrize("path", ["documents", "documents?view=queue", "system"])
+def charts(page):
+    return page.locator(".stVegaLiteChart svg.marks")
+
+
+def test_a_symbol_leads_from_now_to_its_page_and_to_its_documents(open_page):
+    page = open_page(scheme="dark")
+    settle(page)
+    symbol = page.locator(".st-key-treemap path[aria-label^='HUB: 30 documents']")
+    expect(symbol).to_be_visible(timeout=PATIENCE)
+    symbol.click()
+    expect(page).to_have_url(re.compile("subject=symbol%3AHUB"), timeout=PATIENCE)
+    page.get_by_role("link", name="Open its page").last.click()
+    expect(page).to_have_url(re.compile(r"/subject\?.*subject=symbol%3AHUB"), timeout=PATIENCE)
+    see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("30"))
+    see(charts(page).nth(3))
+    see(found(page))
+    wait_for_idle(page)
+    page.get_by_role("textbox", name="Search in titles and texts").fill('"at 12:58"')
+    page.keyboard.press("Enter")
+    see(page.get_by_text("1 text", exact=True))
+    wait_for_idle(page)
+    page.get_by_role("link", name="All of them").click()
+    expect(page).to_have_url(re.compile(r"/documents\?.*symbol=HUB"), timeout=PATIENCE)
+    see(page.get_by_text("1 text", exact=True))
+
+
+def test_a_link_lays_two_subjects_side_by_side_and_their_numbers_are_downloaded(watch, address):
+    query = "run=replay&subject=topic%3AFinancials&against=topic%3AMacro&window=15m"
+    page = watch(f"{address}subject?{query}")
+    see(charts(page).first.get_by_text("Topic: Macro"))
+    see(page.get_by_text("Financials · bank-run").first)
+    see(charts(page).nth(4))
+    wait_for_idle(page)
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert len(lines) == 1 + 2 * (24 * 12 - 1)  # the last document came at 23:50
+    charts(page).first.hover()
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name=re.compile("^Download as PNG: Rolling share")).click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_hostile_headline_is_only_text_on_the_page_of_its_topic(watch, address):
+    page = watch(f"{address}subject?run=replay&subject=topic%3AFinancials&words=click")
+    see(page.get_by_text("1 text", exact=True))
+    see(found(page))
+    wait_for_idle(page)
+    found(page).click(position={"x": 18, "y": 52})
+    see(page.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
+    assert page.locator("img[src*=evil], a[href*=evil], a[href^=javascript], .katex").count() == 0
+
+
+def test_the_page_of_a_subject_goes_on_without_being_drawn_anew(shared, watch, address):
+    shared.add_documents("going-on", 40, symbols=("HUB",))
+    page = watch(f"{address}subject?run=going-on&subject=symbol%3AHUB")
+    see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("40"))
+    see(charts(page))
+    charts(page).first.evaluate("element => element.dataset.kept = 'yes'")
+    shared.add_documents("going-on", 7, text="a later one", symbols=("HUB",))
+    see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("47"))
+    assert charts(page).first.get_attribute("data-kept") == "yes"
+
+
+@pytest.mark.parametrize("path", ["documents", "documents?view=queue", "subject", "system"])
 @pytest.mark.parametrize("width", [390, 1024])
 def test_no_page_needs_scrolling_sideways(watch, address, path, width):
     page = watch(f"{address}{path}", width=width)

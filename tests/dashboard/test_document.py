@@ -325,6 +325,24 @@ def test_at_most_a_dozen_words_are_shown():
     assert shown["Word"].iloc[0] == "w49"
 
 
+def test_the_strongest_words_are_marked_in_the_text():
+    said = ("Bank ", "halts\n", "\u202e▲trading ", "in ", "calm")
+    weights = (0.0, 0.5, 0.3, 0.0, -0.2)
+    words = tuple(Word(text, weight) for text, weight in zip(said, weights, strict=True))
+    shown = explaining.mark_words(Explanation(words, "negative", 0.1, 0.7, 0.0))
+
+    assert shown == "Bank ▲halts\n▲△trading in ▼calm"
+
+
+def test_only_a_dozen_words_are_marked():
+    words = tuple(Word(f"w{n} ", n / 100) for n in range(1, 50))
+    shown = explaining.mark_words(Explanation(words, "negative", 0.1, 0.35, 0.0))
+
+    assert shown.count("▲") == explaining.MOST_WORDS
+    assert "▲w49" in shown
+    assert " w1 " in f" {shown}"
+
+
 def test_a_text_in_which_no_word_counts_says_so(open_document):
     nothing = Explanation((Word("x", 0.0),), "negative", 0.3, 0.3, 0.0)
     page = press(open_document(explain=lambda _: nothing), "Which words make it negative?")

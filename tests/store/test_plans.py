@@ -6,6 +6,7 @@ days with fresh statistics.
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,7 +17,18 @@ from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
-from store import buckets, cards, corrections, drift, health, pruning, rescoring, runs, views
+from store import (
+    buckets,
+    cards,
+    corrections,
+    drift,
+    health,
+    movement,
+    pruning,
+    rescoring,
+    runs,
+    views,
+)
 from store.alertlog import lock_cursor, read_progress
 from store.commits import commit_batch, register_model
 from store.database import Database
@@ -207,6 +219,30 @@ def test_a_screen_reads_its_slice(database, run, part):
         corrections.corrections_of(connection, run.id, "c4ca4238a0b92382")
 
     assert_reads_parts_only(plans)
+
+
+@pytest.mark.parametrize("part", SLICES, ids=lambda part: f"{part.scope}-{part.key}-{part.kind}")
+def test_the_page_of_a_subject_reads_its_slice(database, run, part):
+    with planned(database) as (connection, plans):
+        movement.read_parts(connection, part)
+        for since in (END - HOUR, END - HOUR / 4):
+            movement.read_changes(connection, part, since)
+
+    assert_reads_parts_only(plans)
+
+
+@pytest.mark.parametrize("part", SLICES, ids=lambda part: f"{part.scope}-{part.key}-{part.kind}")
+def test_a_subject_of_all_time_is_split_by_its_newest_documents(database, run, part):
+    ever = replace(part, start=END - 90 * DAY)
+    with planned(database) as (connection, plans):
+        movement.read_parts(connection, ever, read=100)
+
+    assert_reads_parts_only(plans)
+    limits = [node["Plan Rows"] for node in nodes(plans[0][1]) if node["Node Type"] == "Limit"]
+    assert limits
+    assert max(limits) <= 100
+    sorted_ones = [node for node in nodes(plans[0][1]) if node["Node Type"] == "Sort"]
+    assert all(node["Plan Rows"] <= 5_000 for node in sorted_ones)
 
 
 def test_the_newest_documents_of_all_time_are_read_from_the_end(database, run):

@@ -1,0 +1,22 @@
+"""Links from one page to another that carry what is to be shown there. Knows no subject.
+
+What a link says is of others' making, so it goes into the address only; its label is ours.
+"""
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+_PAGES = "pages"
+
+
+def remember_pages(pages: dict[str, Page]) -> None:
+    """Let ``link`` know the pages by their names."""
+    st.session_state[_PAGES] = pages
+
+
+def link(page: str, label: str, icon: str, **query: str) -> None:
+    """A link to a page; what is "" is left out. None where a page is drawn by itself."""
+    known = st.session_state.get(_PAGES, {}).get(page)
+    if known is not None:
+        said = {name: value for name, value in query.items() if value}
+        st.page_link(known, label=label, icon=icon, query_params=said)
