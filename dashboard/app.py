@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.alert_page import show_alerts_page
 from dashboard.choices import turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
@@ -25,6 +26,9 @@ def render(
     def now() -> None:
         show_now(database, explain)
 
+    def alerts() -> None:
+        show_alerts_page(database)
+
     def documents() -> None:
         show_documents_page(database, explain)
 
@@ -34,6 +38,7 @@ def render(
     # Not with icons: the browser would fetch them from elsewhere for the page's own symbol.
     pages = [
         st.Page(now, title="Now", default=True),
+        st.Page(alerts, title="Alerts", url_path="alerts"),
         st.Page(documents, title="Documents", url_path="documents"),
         st.Page(system, title="System", url_path="system"),
     ]

@@ -13,7 +13,7 @@ from dashboard.view import Subject, View
 from store.alertlog import Alert
 from store.cards import CardRow
 
-_GRAVE, _SERIOUS = 7, 4
+GRAVE, SERIOUS = 7, 4
 """Severities go from 1 to 10; from here on they are red, and orange."""
 
 _CARDS = 6
@@ -53,6 +53,43 @@ def show_resolved(view: View, resolved: Sequence[Alert]) -> None:
     if resolved:
         with st.expander(f"Resolved alerts ({len(resolved)})", key="resolved"):
             _table(resolved, view.newest, "resolved-alerts")
+
+
+def show_card(name: str, row: CardRow, title: str = "Why it fired") -> None:
+    """The card of a firing, folded away; ``name`` tells it from others on the page."""
+    with st.expander(title, key=f"why-{name}"):
+        if row.card is None:
+            st.text(f"There is no card: {plain(row.reason or '', 80)}.")
+            return
+        st.text("\n".join(plain(line, 500) for line in facts(row.card)))
+        if not row.card["drivers"]:
+            return
+        st.dataframe(
+            tabulate_drivers(row.card),
+            key=f"drivers-{name}",
+            hide_index=True,
+            column_config={
+                "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
+                "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
+                "Time": st.column_config.DatetimeColumn(
+                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
+                ),
+                "Headline": st.column_config.TextColumn(width=300),
+                "URL": st.column_config.TextColumn(),
+            },
+            alt="Documents that drove the alert, the most negative first",
+        )
+
+
+def show_badge(severity: int) -> None:
+    """A severity with its sign and colour."""
+    name = f"severity {severity}"
+    if severity >= GRAVE:
+        st.badge(name, icon=":material/error:", color="red")
+    elif severity >= SERIOUS:
+        st.badge(name, icon=":material/warning:", color="orange")
+    else:
+        st.badge(name, icon=":material/info:", color="blue")
 
 
 def subject_of(alert: Alert) -> Subject:
@@ -115,7 +152,7 @@ def _card(
     )
     with st.container(border=True, key=f"alert-card-{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            _badge(alert.severity)
+            show_badge(alert.severity)
             with st.container(key=f"alert-name-{number}", width="content"):
                 st.text(f"{subject.label} · {plain(alert.rule, 80)}")
             with st.container(key=f"alert-facts-{number}", width="stretch"):
@@ -128,32 +165,7 @@ def _card(
                 type="tertiary",
             )
         if why is not None:
-            _why(number, why)
-
-
-def _why(number: int, row: CardRow) -> None:
-    with st.expander("Why it fired", key=f"why-{number}"):
-        if row.card is None:
-            st.text(f"There is no card: {plain(row.reason or '', 80)}.")
-            return
-        st.text("\n".join(plain(line, 500) for line in facts(row.card)))
-        if not row.card["drivers"]:
-            return
-        st.dataframe(
-            tabulate_drivers(row.card),
-            key=f"drivers-{number}",
-            hide_index=True,
-            column_config={
-                "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
-                "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
-                "Time": st.column_config.DatetimeColumn(
-                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-                ),
-                "Headline": st.column_config.TextColumn(width=300),
-                "URL": st.column_config.TextColumn(),
-            },
-            alt="Documents that drove the alert, the most negative first",
-        )
+            show_card(str(number), why)
 
 
 def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
@@ -164,16 +176,6 @@ def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
         hide_index=True,
         column_config={"Fired": times, "Resolved": times},
     )
-
-
-def _badge(severity: int) -> None:
-    name = f"severity {severity}"
-    if severity >= _GRAVE:
-        st.badge(name, icon=":material/error:", color="red")
-    elif severity >= _SERIOUS:
-        st.badge(name, icon=":material/warning:", color="orange")
-    else:
-        st.badge(name, icon=":material/info:", color="blue")
 
 
 def _value(alert: Alert) -> str:

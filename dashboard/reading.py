@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from alerts import actions, listing
 from classifier.labels import Labels
 from store import alertlog, buckets, deadletters, health, outbox, search, views
 from store import corrections as feedback
@@ -212,3 +213,19 @@ def outcomes(database: Database, since: datetime) -> list[health.OutcomeCount]:
     """Attempts at delivery by outcome."""
     with database.transaction() as connection:
         return health.count_by_outcome(connection, since)
+
+
+@_kept
+def listed(database: Database, run: known_runs.Run, since: datetime | None) -> list[listing.Listed]:
+    """What is active, then what ended since; the latest first."""
+    with database.transaction() as connection:
+        return listing.list_alerts(connection, run, since)
+
+
+@_kept
+def alert(database: Database, run_name: str, number: str) -> actions.AlertView:
+    """Everything about the alert of that id. Raises UnknownRunError and AlertActionError."""
+    with database.transaction() as connection:
+        return actions.view_alert(
+            connection, known_runs.find_run(connection, run_name), number, None
+        )
