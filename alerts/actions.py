@@ -44,6 +44,7 @@ class AlertView:
     key: str
     state: str
     since: datetime | None
+    active: bool
     acknowledged: bool
     silenced_by: int | None
     flapping: bool
@@ -192,6 +193,7 @@ def view_alert(connection: Connection, run: Run, rule: str, key: str | None) -> 
         key=alert[1],
         state=standing.state if standing else State.INACTIVE,
         since=standing.since if standing else None,
+        active=telling is not None and telling.state is not None,
         acknowledged=acknowledged,
         silenced_by=silence.id if silence else None,
         flapping=bool(telling and telling.flapping),

@@ -11,6 +11,7 @@ import streamlit as st
 from alerts.actions import present
 from alerts.listing import MOST, Listed
 from dashboard import reading
+from dashboard.alert_forms import show_silences
 from dashboard.alert_list import describe, show_list
 from dashboard.alert_timeline import draw_alerts
 from dashboard.alert_view import show_alert
@@ -116,6 +117,7 @@ def _live(database: Database, run_id: int, asked: Asked) -> None:
         put(alert=opened)
         if opened:
             _whole(database, asked.run, opened)
+        show_silences(database, asked.run, reading.silences(database, run_id), now)
     except (DatabaseUnavailableError, UnknownRunError):
         say_away()
 
@@ -149,5 +151,5 @@ def _whole(database: Database, run_name: str, number: str) -> None:
         except AlertActionError:
             st.info("The alert that the link names is not in this run.")
         else:
-            show_alert(view)
+            show_alert(database, view)
         st.button("Close", key="close-alert", on_click=_open, args=(run_name, ""), type="tertiary")

@@ -10,11 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from alerts.actions import AlertView
+from dashboard.alert_forms import show_forms
 from dashboard.alert_list import named, signed, worded
 from dashboard.firing import show_badge, show_card
 from dashboard.plain import dated, moment, plain
 from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT, ActionRow
 from store.alertlog import EventRow
+from store.database import Database
 from store.delivery_log import LoggedMessage
 from store.notifications import NotificationRow
 
@@ -22,9 +24,10 @@ _SHOWN = 200
 """Rows of a table; the command lists more."""
 
 
-def show_alert(view: AlertView) -> None:
-    """Draw everything that is known of it."""
+def show_alert(database: Database, view: AlertView) -> None:
+    """Draw everything that is known of it, and what can be done about it."""
     _head(view)
+    show_forms(database, view)
     if view.cards:
         show_card("opened", view.cards[0], f"Why it fired at {moment(view.cards[0].at)} UTC")
     _table(

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from dashboard.access import LOOK_ONLY, Access
 from dashboard.alert_page import show_alerts_page
 from dashboard.choices import turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
 from dashboard.now import show_now
 from dashboard.searching import show_documents_page
+from dashboard.signing import admit, show_who
 from dashboard.style import apply_style
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
@@ -15,13 +17,19 @@ from store.database import Database
 
 
 def render(
-    database: Database, explain: Explain | None = None, dry_run: DryRun | None = None
+    database: Database,
+    explain: Explain | None = None,
+    dry_run: DryRun | None = None,
+    access: Access = LOOK_ONLY,
 ) -> None:
     """Draw the dashboard of ``database``; without ``explain``, no document can be explained.
 
-    ``dry_run`` says what would come of trying a run's dead letters again.
+    ``dry_run`` says what would come of trying a run's dead letters again. ``access`` says who
+    may do what; by default everybody may look, and no more.
     """
     prepare_page()
+    if not admit(access):
+        return
 
     def now() -> None:
         show_now(database, explain)
@@ -45,6 +53,7 @@ def render(
     page = st.navigation(pages, position="top")
     turn_page(page.title)
     page.run()
+    show_who()
 
 
 def prepare_page() -> None:

@@ -15,6 +15,7 @@ from classifier.labels import Labels
 from store import alertlog, buckets, deadletters, health, outbox, search, views
 from store import corrections as feedback
 from store import runs as known_runs
+from store import silences as known_silences
 from store.cards import CardRow, read_cards_of_firings
 from store.database import Database
 from store.errors import UnknownDocumentError
@@ -229,3 +230,10 @@ def alert(database: Database, run_name: str, number: str) -> actions.AlertView:
         return actions.view_alert(
             connection, known_runs.find_run(connection, run_name), number, None
         )
+
+
+@_kept
+def silences(database: Database, run_id: int) -> list[known_silences.Silence]:
+    """The silences of a run in order of their numbers."""
+    with database.transaction() as connection:
+        return known_silences.read_silences(connection, run_id)

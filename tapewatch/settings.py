@@ -81,6 +81,15 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: Path | None = Field(None, description="client key file (PEM)")
     dashboard_address: str = Field("127.0.0.1", description="address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="port of the dashboard")
+    dashboard_role: Literal["viewer", "analyst", "operator"] | None = Field(
+        None,
+        description="role of everybody while nobody signs in; unset: operator where the dashboard "
+        "listens on a loopback address, else viewer",
+    )
+    dashboard_login: Path | None = Field(
+        None,
+        description="OIDC login and roles (TOML, docs/dashboard.md); unset: nobody signs in",
+    )
     scorer_url: str | None = Field(
         None,
         description="score by this server (docs/scaling.md); unset: by weights on this machine",

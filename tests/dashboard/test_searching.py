@@ -27,10 +27,13 @@ HOSTILE = (
 
 
 def script(database, explain):
+    from dashboard.access import Access, Role  # noqa: PLC0415
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
     from dashboard.searching import show_documents_page  # noqa: PLC0415
+    from dashboard.signing import admit  # noqa: PLC0415
 
     prepare_page()
+    assert admit(Access(everybody=Role.OPERATOR))
     show_documents_page(database, explain)
 
 
