@@ -156,16 +156,21 @@ def _silence_form(database: Database, run_name: str, rule: str, key: str, about:
     form = f"{_key('silence')}-{about}"
     with st.form(f"{form}-form", border=False):
         st.caption("It holds back what all of these fit. `*` stands for anything.")
-        patterns = {
-            "rule": _pattern("Rule", f"{form}-rule", rule),
-            "key": _pattern("Subject", f"{form}-key", key),
-            "scope": _pattern("Scope", f"{form}-scope", ""),
-            "severity": _pattern("Severity, such as <=5", f"{form}-severity", ""),
-        }
-        start = st.datetime_input(
-            "From (UTC); empty: now", value=None, key=f"{form}-start", format="YYYY-MM-DD"
-        )
-        lasting = st.text_input("For", value="2h", key=f"{form}-for", max_chars=20)
+        left, right = st.columns(2)
+        with left:
+            patterns = {
+                "rule": _pattern("Rule", f"{form}-rule", rule),
+                "scope": _pattern("Scope", f"{form}-scope", ""),
+            }
+            start = st.datetime_input(
+                "From (UTC); empty: now", value=None, key=f"{form}-start", format="YYYY-MM-DD"
+            )
+        with right:
+            patterns |= {
+                "key": _pattern("Subject", f"{form}-key", key),
+                "severity": _pattern("Severity, such as <=5", f"{form}-severity", ""),
+            }
+            lasting = st.text_input("For", value="2h", key=f"{form}-for", max_chars=20)
         name = ask_name(f"{form}-name")
         comment = _comment(form, optional=True)
         sent = st.form_submit_button("Silence", key=f"{form}-send", type="primary")

@@ -16,11 +16,11 @@ from dashboard.alert_list import describe, show_list
 from dashboard.alert_timeline import draw_alerts
 from dashboard.alert_view import show_alert
 from dashboard.choices import publish, put
-from dashboard.frame import choose_run, find_runs, say_away, segments, select
+from dashboard.frame import AWAY, choose_run, find_runs, say_away, segments, select
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
 from store.database import Database
-from store.errors import AlertActionError, DatabaseUnavailableError, UnknownRunError
+from store.errors import AlertActionError, UnknownRunError
 from store.runs import LIVE
 from store.views import RunSummary
 
@@ -61,8 +61,8 @@ def show_alerts_page(database: Database) -> None:
         return
     try:
         run, asked = _ask(database, runs)
-    except (DatabaseUnavailableError, UnknownRunError):
-        say_away()
+    except (*AWAY, UnknownRunError) as error:
+        say_away(error)
         return
     live = st.fragment(_live, run_every=reading.REFRESH if is_going_on(run) else None)
     live(database, run.id, asked)
@@ -118,8 +118,8 @@ def _live(database: Database, run_id: int, asked: Asked) -> None:
         if opened:
             _whole(database, asked.run, opened)
         show_silences(database, asked.run, reading.silences(database, run_id), now)
-    except (DatabaseUnavailableError, UnknownRunError):
-        say_away()
+    except (*AWAY, UnknownRunError) as error:
+        say_away(error)
 
 
 def _say_calm(*, any_at_all: bool) -> None:

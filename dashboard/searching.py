@@ -13,12 +13,12 @@ from dashboard.choices import put
 from dashboard.documents import SIGNS
 from dashboard.explaining import Explain
 from dashboard.exporting import as_csv, as_parquet
-from dashboard.frame import find_runs, say_away
+from dashboard.frame import AWAY, find_runs, say_away
 from dashboard.labelling import show_queue
 from dashboard.plain import dated, plain
 from dashboard.reader import show_whole
 from store.database import Database
-from store.errors import DatabaseUnavailableError, SearchCutError
+from store.errors import SearchCutError
 from store.search import READ, FoundDocument, Page, Place, Search
 
 ROWS = 50
@@ -35,8 +35,8 @@ def show_documents_page(database: Database, explain: Explain | None) -> None:
         return
     try:
         _show(database, ask(database, runs), explain)
-    except DatabaseUnavailableError:
-        say_away()
+    except AWAY as error:
+        say_away(error)
 
 
 def tabulate(rows: Sequence[FoundDocument]) -> pd.DataFrame:

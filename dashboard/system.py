@@ -11,7 +11,7 @@ from dashboard import reading, tables
 from dashboard.access import Deed
 from dashboard.acting import try_dead_letters
 from dashboard.choices import publish
-from dashboard.frame import choose_run, find_runs, say_away
+from dashboard.frame import AWAY, choose_run, find_runs, say_away
 from dashboard.plain import DASH, dated, lasting, moment, plain
 from dashboard.rates import (
     BEFORE,
@@ -25,7 +25,7 @@ from dashboard.signing import current_user, may_act, show_access
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
 from store.database import Database
-from store.errors import DatabaseUnavailableError, UnknownRunError
+from store.errors import UnknownRunError
 from store.runs import LIVE
 from store.views import RunSummary, Slice
 
@@ -75,8 +75,8 @@ def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
         with right:
             _deliveries(database, now)
         _storage(database, run)
-    except (DatabaseUnavailableError, UnknownRunError):
-        say_away()
+    except (*AWAY, UnknownRunError) as error:
+        say_away(error)
 
 
 def _flow(database: Database, run: RunSummary, now: datetime) -> None:

@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL 14 or newer; unset: an embedded PostgreSQL 18 is started"
     )
+    database_reader_url: SecretStr | None = Field(
+        None,
+        description="the same database for a role that may only read (docs/operating.md); unset: "
+        "the dashboard reads as it writes, in transactions that cannot write",
+    )
     data_dir: Path = Field(Path(".tapewatch"), description="folder of the embedded PostgreSQL")
     models_dir: Path = Field(
         Path(".tapewatch/models"),

@@ -1,6 +1,7 @@
 """The page of alerts as Streamlit draws it, with alerts that the alerter itself has made."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -12,6 +13,7 @@ from alerts.alerter import Alerter
 from alerts.receiver_config import Receiver
 from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels
+from dashboard import reading
 from dashboard.alert_page import since
 from store.commits import register_model
 from store.database import Database
@@ -88,6 +90,24 @@ def test_a_database_that_is_away_is_told_and_not_traced():
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     assert "database cannot be reached" in open_at(script, database).error[0].value
     database.close()
+
+
+def test_a_statement_that_takes_too_long_is_ended_and_the_page_says_so(scene, judge, open_page):
+    judge()
+    scene.database.reading_seconds = 0.3
+    with scene.database.transaction() as connection:
+        connection.exec_driver_sql("lock table alert_states in access exclusive mode")
+        page = open_page()
+    assert "took longer than it may" in page.warning[0].value
+    assert len(page.error) == 0
+    st.cache_data.clear()
+    assert column(fine(page.run()), "Lasted", "Subject") == ["CPLB"]
+
+
+def test_what_a_page_shows_is_read_by_transactions_that_cannot_write():
+    source = Path(reading.__file__).read_text()
+    assert "database.reading()" in source
+    assert "transaction()" not in source
 
 
 def test_a_run_without_alerts_is_calm(judge, open_page):
