@@ -13,6 +13,7 @@ from dashboard.signing import admit, show_who
 from dashboard.style import apply_style
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
+from dashboard.wanted import follow, take_link
 from store.database import Database
 
 
@@ -51,6 +52,7 @@ def render(
         st.Page(system, title="System", url_path="system"),
     ]
     page = st.navigation(pages, position="top")
+    follow(take_link() if access.login else None, {each.url_path: each for each in pages})
     turn_page(page.title)
     page.run()
     show_who()

@@ -17,6 +17,7 @@ from dashboard.access import (
     why_not,
 )
 from dashboard.plain import plain
+from dashboard.wanted import keep_link
 from store.alert_actions import LONGEST_AUTHOR
 
 _SAID = {
@@ -40,6 +41,7 @@ def admit(access: Access) -> bool:
             st.text(plain(user.name, LONGEST_AUTHOR))
         st.markdown(_SAID[user.standing])
         if user.standing in {Standing.SIGNED_OUT, Standing.SIGNED_IN_TOO_LONG_AGO}:
+            keep_link()
             _offer_login(access)
         else:
             st.button("Sign out", key="sign-out", on_click=st.logout)
