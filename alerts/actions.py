@@ -3,12 +3,12 @@
 An alert is named by its rule and key, or by its id: both are the same for every firing of it.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from alerts.lifecycle import State
+from alerts.links import alert_id
 from alerts.messages import dedup_key
 from alerts.reasons import Why
 from alerts.silences import silencing
@@ -30,8 +30,6 @@ from store.notifications import NotificationRow, read_notifications
 from store.runs import LIVE, Run
 from store.silences import Silence, add_silence, end_silence, read_silences
 from store.tellings import Telling, read_telling
-
-_ID_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,6 @@ class AlertView:
     actions: list[ActionRow]
     cards: list[CardRow]
     messages: list[LoggedMessage]
-
-
-def alert_id(run: str, rule: str, key: str) -> str:
-    """The id of an alert: twelve hexadecimal digits that follow from what it is."""
-    identity = "\x00".join((run, rule, key))
-    return hashlib.sha256(identity.encode()).hexdigest()[:_ID_LENGTH]
 
 
 def find_alert(connection: Connection, run: Run, rule: str, key: str | None) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from alerts import health
 from alerts.cards import brief
 from alerts.lifecycle import State
+from alerts.links import alert_link
 from alerts.reasons import Why
 from alerts.routing import receivers_of, suppression
 from alerts.rules import RuleSet
@@ -49,7 +50,7 @@ def messages_for(
     rule = rules.rule(event.rule)
     if event.state not in _TOLD or rule is None:
         return []
-    content = payload(event, run) | _card(cards.get(event_id))
+    content = payload(event, run) | _link(event, run, rules) | _card(cards.get(event_id))
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
     receivers = receivers_of(event, rule.receivers, rules.routes)
     return _addressed(identity, event_id, content, [event], receivers, rules)
@@ -84,7 +85,9 @@ def messages_of(
         made = messages_for(event_id, event, run, rules, cards)
         return [_because(message, notice.reason) for message in made]
     contents = [
-        _told_payload(t, known, run, notice.reason) | _card(cards.get(number))
+        _told_payload(t, known, run, notice.reason)
+        | _link(known, run, rules)
+        | _card(cards.get(number))
         for t, number, known in happened
     ]
     content = dict(contents[0])
@@ -98,7 +101,7 @@ def messages_of(
 
 def pipeline_messages(event_id: int, event: EventRow, run: str, rules: RuleSet) -> list[Message]:
     """One message for each receiver, of a change in the state of the pipeline."""
-    content = payload(event, run, Why.PIPELINE)
+    content = payload(event, run, Why.PIPELINE) | _link(event, run, rules)
     content["type"] = f"pipeline.{event.state}"
     identity = f"{run}|{event.rule}|{event.at.isoformat()}|{event.state}"
     return _addressed(identity, event_id, content, [event], rules.pipeline_receivers, rules)
@@ -125,6 +128,13 @@ def _addressed(  # noqa: PLR0913 - a message, and when it is not sent
 def _card(row: CardRow | None) -> dict[str, Any]:
     """Why it fired; nothing where no firing began or its card was left out."""
     return {} if row is None or row.card is None else {"card": brief(row.card)}
+
+
+def _link(event: EventRow, run: str, rules: RuleSet) -> dict[str, Any]:
+    """Where the dashboard shows the alert; nothing where the rules do not say where that is."""
+    if rules.dashboard is None:
+        return {}
+    return {"link": alert_link(rules.dashboard, run, event.rule, event.key)}
 
 
 def _because(message: Message, why: Why) -> Message:

@@ -7,8 +7,9 @@ import streamlit as st
 from support.alerting import MINUTE, at, commit_drawn
 from support.pages import fine, open_at, texts
 
-from alerts.actions import alert_id, view_alert
+from alerts.actions import view_alert
 from alerts.alerter import Alerter
+from alerts.links import alert_id
 from alerts.matchers import matches
 from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels

@@ -8,8 +8,9 @@ import streamlit as st
 from support.alerting import MINUTE, at, commit_drawn
 from support.pages import fine, linked, open_at, texts
 
-from alerts.actions import acknowledge, alert_id, comment_on
+from alerts.actions import acknowledge, comment_on
 from alerts.alerter import Alerter
+from alerts.links import alert_id
 from alerts.receiver_config import Receiver
 from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels

@@ -12,8 +12,8 @@ from support.alerting import MINUTE, at, commit_drawn
 from support.dashboard import launched
 from typer.testing import CliRunner
 
-from alerts.actions import alert_id
 from alerts.alerter import Alerter
+from alerts.links import alert_id
 from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels
 from store.commits import register_model

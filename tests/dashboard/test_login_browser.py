@@ -6,8 +6,9 @@ from support.alerting import MINUTE, at, commit_drawn
 from support.dashboard import free_port, launched
 from support.identity import CLIENT, SECRET, identity_provider
 
-from alerts.actions import alert_id, view_alert
+from alerts.actions import view_alert
 from alerts.alerter import Alerter
+from alerts.links import alert_id
 from alerts.rules import Metric, Rule, RuleSet
 from classifier.labels import Labels
 from store.commits import register_model
