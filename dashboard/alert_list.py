@@ -25,6 +25,9 @@ SIGNS = {
 }
 """A state with its own sign, so that colour is not needed."""
 
+_OF_ACTIVE = {"Acknowledged", "Told"}
+"""Columns that say something only of what is active."""
+
 
 def worded(name: str | None) -> str:
     """A reason or an action of ours, in words."""
@@ -91,9 +94,12 @@ def show_list(
         numbers = st.session_state[key]["selection"]["rows"]
         choose(rows[numbers[0]].id if numbers else "")
 
+    table = tabulate(rows, now)
+    active = any(each.row.ended_at is None for each in rows)
     st.dataframe(
-        tabulate(rows, now),
+        table,
         key=key,
+        column_order=[str(name) for name in table if active or name not in _OF_ACTIVE],
         hide_index=True,
         height=min(390, 38 + 35 * len(rows)),
         column_config={

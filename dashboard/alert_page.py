@@ -17,6 +17,7 @@ from dashboard.alert_timeline import draw_alerts
 from dashboard.alert_view import show_alert
 from dashboard.choices import publish, put
 from dashboard.frame import AWAY, choose_run, find_runs, say_away, segments, select
+from dashboard.signing import stay
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
 from store.database import Database
@@ -99,6 +100,7 @@ def _listed(database: Database, run_name: str, span: str) -> list[Listed]:
 
 
 def _live(database: Database, run_id: int, asked: Asked) -> None:
+    stay()
     try:
         run = reading.run(database, asked.run)
         if run.id != run_id:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.access import LOOK_ONLY, Access
 from dashboard.alert_page import show_alerts_page
-from dashboard.choices import turn_page
+from dashboard.choices import go_to, know_pages, turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
 from dashboard.now import show_now
@@ -13,7 +13,7 @@ from dashboard.signing import admit, show_who
 from dashboard.style import apply_style
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
-from dashboard.wanted import follow, take_link
+from dashboard.wanted import take_link
 from store.database import Database
 
 
@@ -52,7 +52,10 @@ def render(
         st.Page(system, title="System", url_path="system"),
     ]
     page = st.navigation(pages, position="top")
-    follow(take_link() if access.login else None, {each.url_path: each for each in pages})
+    know_pages({each.url_path: each for each in pages})
+    if access.login and (wanted := take_link()):
+        path, query = wanted
+        go_to(path, **query)
     turn_page(page.title)
     page.run()
     show_who()

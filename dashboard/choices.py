@@ -3,9 +3,10 @@
 Knows names and addresses, not what they stand for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 _KEPT = "kept-"
 
@@ -56,6 +57,18 @@ def put(**parts: str) -> None:
             st.query_params[name] = choice
         elif not choice and name in st.query_params:
             del st.query_params[name]
+
+
+def know_pages(pages: Mapping[str, StreamlitPage]) -> None:
+    """Remember which pages there are, by the last part of their paths."""
+    st.session_state["pages"] = pages
+
+
+def go_to(path: str, **query: str) -> None:
+    """Open another page, as a link with ``query`` does; does not return where there is one."""
+    page = st.session_state.get("pages", {}).get(path)
+    if page is not None:
+        st.switch_page(page, query_params=query)
 
 
 def turn_page(page: str) -> None:

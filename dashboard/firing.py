@@ -8,6 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from alerts.cards import facts
+from alerts.links import alert_id
+from dashboard.choices import go_to
 from dashboard.plain import lasting, moment, plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
@@ -164,6 +166,10 @@ def _card(
                 args=(subject,),
                 type="tertiary",
             )
+            if st.button("Open alert", key=f"open-alert-{number}", type="tertiary"):
+                number_of = alert_id(alert.run, alert.rule, alert.key)
+                st.session_state["opened-alert"] = (alert.run, number_of)
+                go_to("alerts", run=alert.run, alert=number_of)
         if why is not None:
             show_card(str(number), why)
 

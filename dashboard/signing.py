@@ -57,6 +57,12 @@ def current_user() -> User:
     return identify(access, claims, datetime.now(UTC))
 
 
+def stay() -> None:
+    """Draw the page anew where its reader may not see it any more: a login ends meanwhile."""
+    if "access" in st.session_state and current_user().role is None:
+        st.rerun()
+
+
 def show_who() -> None:
     """Below a page: who is signed in, as what, and the way out."""
     user = current_user()

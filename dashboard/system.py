@@ -21,7 +21,7 @@ from dashboard.rates import (
     tabulate,
     usual_rates,
 )
-from dashboard.signing import current_user, may_act, show_access
+from dashboard.signing import current_user, may_act, show_access, stay
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
 from store.database import Database
@@ -61,6 +61,7 @@ def show_system(database: Database, dry_run: DryRun | None) -> None:
 
 
 def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
+    stay()
     try:
         run = next((run for run in reading.runs(database) if run.id == run_id), None)
         if run is None:

@@ -7,12 +7,10 @@ token by which Streamlit tells one browser from another; where there is none, no
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 _COOKIE = "_streamlit_xsrf"
 _SECONDS = 600.0
@@ -76,12 +74,6 @@ def take_link() -> Link | None:
     st.session_state["link-taken"] = True
     browser = browser_of(st.context.cookies.get(_COOKIE))
     return _links().take(browser, time.monotonic()) if browser else None
-
-
-def follow(link: Link | None, pages: Mapping[str, StreamlitPage]) -> None:
-    """Open a link if it names one of the pages."""
-    if link is not None and link[0] in pages:
-        st.switch_page(pages[link[0]], query_params=link[1])
 
 
 @st.cache_resource(show_spinner=False)

@@ -376,3 +376,10 @@ def test_an_alert_is_chosen_from_the_list_and_linked_to(watch, address, firing):
     box.click(position={"x": 18, "y": 52})
     see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
     expect(page).to_have_url(re.compile("alert=[0-9a-f]{12}"), timeout=PATIENCE)
+
+
+def test_a_firing_alert_is_opened_from_the_first_page(watch, address, firing):
+    page = watch(f"{address}?run=watched")
+    page.get_by_role("button", name="Open alert").click()
+    see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
+    expect(page).to_have_url(re.compile(r"/alerts\?.*alert=[0-9a-f]{12}"), timeout=PATIENCE)
