@@ -4,6 +4,7 @@ import inspect
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.pages import open_at, texts
 
 from dashboard import acting
 from dashboard.access import (
@@ -170,3 +171,18 @@ def test_a_typed_name_counts_only_where_nobody_signs_in():
     assert Actor(Untouched(), signed_in, "the boss").name == "ann@example.com"
     anybody = User(None, Role.ANALYST, Standing.NO_LOGIN)
     assert Actor(Untouched(), anybody, "bob").name == "bob"
+
+
+def test_a_page_that_is_open_is_drawn_anew_when_its_reader_may_not_see_it_any_more():
+    def script():
+        import streamlit as st  # noqa: PLC0415 - Streamlit runs this function's source
+
+        from dashboard.access import Access, Login, Role  # noqa: PLC0415
+        from dashboard.signing import stay  # noqa: PLC0415
+
+        turn = st.session_state["turn"] = st.session_state.get("turn", 0) + 1
+        st.session_state["access"] = Access(Login()) if turn == 1 else Access(None, Role.VIEWER)
+        stay()
+        st.text(f"drawn in turn {turn}")
+
+    assert texts(open_at(script)) == ["drawn in turn 2"]

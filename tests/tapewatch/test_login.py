@@ -1,6 +1,8 @@
 """Who may do what, as the settings say."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from dashboard.launch import streamlit_arguments
 from tapewatch.login import LoginError, read_access, read_login
 from tapewatch.settings import Settings
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "dashboard.md"
 AUTH = """
 [auth]
 redirect_uri = "https://tapewatch.example.com/oauth2callback"
@@ -109,3 +112,14 @@ def test_streamlit_is_told_where_the_login_is(file):
     path = file(AUTH + ROLES)
     assert f"--secrets.files={path}" in streamlit_arguments("127.0.0.1", 8501, path)
     assert not [a for a in streamlit_arguments("127.0.0.1", 8501) if "secrets" in a]
+
+
+def test_the_example_of_the_page_is_read_once_its_secret_is_made(file):
+    (example,) = re.findall(r"```toml\n(\[auth\].*?)```", PAGE.read_text(), re.DOTALL)
+    with pytest.raises(LoginError, match="openssl rand -hex 32"):
+        read_login(file(example))
+    login = read_login(file(example.replace("RANDOM", "0123456789abcdef" * 4)))
+    assert login.emails == {"ann@example.com": Role.ANALYST}
+    assert login.groups == {"platform": Role.OPERATOR}
+    assert login.default is None
+    assert login.max_age == timedelta(hours=12)
