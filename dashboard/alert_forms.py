@@ -143,7 +143,7 @@ def _one_line(
     with st.popover(title, icon=icon, key=key), st.form(f"{key}-form", border=False):
         name = ask_name(f"{key}-name")
         comment = _comment(key, optional=not must_say)
-        sent = st.form_submit_button(title, key=f"{key}-send", type="primary")
+        sent = st.form_submit_button(title, key=f"{key}-send")
     if not sent:
         return
     if must_say and not comment.strip():
@@ -173,7 +173,7 @@ def _silence_form(database: Database, run_name: str, rule: str, key: str, about:
             lasting = st.text_input("For", value="2h", key=f"{form}-for", max_chars=20)
         name = ask_name(f"{form}-name")
         comment = _comment(form, optional=True)
-        sent = st.form_submit_button("Silence", key=f"{form}-send", type="primary")
+        sent = st.form_submit_button("Silence", key=f"{form}-send")
     if not sent:
         return
     given = {name: pattern for name, pattern in patterns.items() if pattern}
@@ -215,7 +215,7 @@ def _expire_form(database: Database, run_name: str, going_on: Sequence[Silence])
         )
         name = ask_name(f"{key}-name")
         comment = _comment(key, optional=True)
-        sent = st.form_submit_button("End it now", key=f"{key}-send", type="primary")
+        sent = st.form_submit_button("End it now", key=f"{key}-send")
     if sent and number is not None:
         _do(database, name, lambda actor: acting.expire(actor, run_name, number, comment))
 

@@ -16,7 +16,9 @@ from dashboard.theme import Palette
 LINES = 20
 """So many alerts are drawn: those that are active, then the gravest, then the latest."""
 
-_LINE = 34
+_LINE, _AXIS = 34, 34
+"""Pixels of a line, and of the times below."""
+
 _COLUMNS = ["line", "name", "start", "end", "level", "active", "state", "from", "until", "lasted"]
 
 
@@ -100,7 +102,7 @@ def _chart(start: datetime, end: datetime, lines: int, palette: Palette) -> alt.
     bars = alt.Chart(alt.NamedData(name="bars")).encode(y=line, color=colour, tooltip=told)
     names = alt.Chart(alt.NamedData(name="names")).encode(y=line)
     return alt.LayerChart(
-        height=_LINE * lines,
+        height=_LINE * lines + _AXIS,
         layer=[
             bars.mark_bar(height=9, yOffset=8, opacity=0.85).encode(
                 x=time_axis(start, end), x2="end:Q"

@@ -125,12 +125,11 @@ def remember_name(name: str) -> None:
 def _offer_login(access: Access) -> None:
     providers = access.login.providers if access.login else ()
     if not providers:
-        st.button("Sign in", key="sign-in", on_click=st.login, type="primary")
+        st.button("Sign in", key="sign-in", on_click=st.login)
     for provider in providers:
         st.button(
             f"Sign in with {plain(provider, 40)}",
             key=f"sign-in-{provider}",
             on_click=st.login,
             args=(provider,),
-            type="primary",
         )

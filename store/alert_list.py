@@ -1,6 +1,6 @@
 """What fired in a run or has no data, for a list: read-only, bounded in rows, none that decides.
 
-What is active comes first and is never cut. Times are event time.
+What is active comes first, the gravest first, and is never cut. Times are event time.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ cross join lateral (
     where b.run_id = :run_id and b.rule = l.rule and b.key = l.key and b.at = l.began_at
     limit 1
 ) began
-order by l.ended_at is not null, l.began_at desc, l.rule, l.key
+order by l.ended_at is not null, case when l.ended_at is null then -began.severity end,
+    l.began_at desc, l.rule, l.key
 """)  # noqa: S608 - text of ours
 
 

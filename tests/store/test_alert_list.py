@@ -103,6 +103,17 @@ def test_what_is_active_comes_first_whatever_the_span(database, run):
     assert listed(database, run, END + 2 * HOUR) == [("old", "recovering", -90, None)]
 
 
+def test_the_gravest_of_what_is_active_comes_first(database, run):
+    for key, hour, severity in (("slight", 3, 2), ("grave", 1, 9), ("graver", 2, 9)):
+        add(
+            database,
+            run,
+            change(key, hour, "inactive", "firing", hour, severity),
+            states=[StateRow("mood", key, "firing", END + hour * HOUR, END + hour * HOUR)],
+        )
+    assert [row[0] for row in listed(database, run)] == ["graver", "grave", "slight"]
+
+
 def test_what_is_pending_is_not_listed(database, run):
     add(
         database,
