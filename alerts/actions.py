@@ -3,12 +3,13 @@
 An alert is named by its rule and key, or by its id: both are the same for every firing of it.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from alerts.lifecycle import State
+from alerts.links import alert_id
+from alerts.messages import dedup_key
 from alerts.reasons import Why
 from alerts.silences import silencing
 from store import alertlog
@@ -23,13 +24,12 @@ from store.alert_actions import (
 from store.alertlog import EventRow
 from store.cards import CardRow, read_cards_of_alert
 from store.database import Connection
+from store.delivery_log import LoggedMessage, read_messages_of_alert
 from store.errors import AlertActionError
 from store.notifications import NotificationRow, read_notifications
-from store.runs import Run
+from store.runs import LIVE, Run
 from store.silences import Silence, add_silence, end_silence, read_silences
 from store.tellings import Telling, read_telling
-
-_ID_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class AlertView:
     key: str
     state: str
     since: datetime | None
+    active: bool
     acknowledged: bool
     silenced_by: int | None
     flapping: bool
@@ -51,12 +52,7 @@ class AlertView:
     notifications: list[NotificationRow]
     actions: list[ActionRow]
     cards: list[CardRow]
-
-
-def alert_id(run: str, rule: str, key: str) -> str:
-    """The id of an alert: twelve hexadecimal digits that follow from what it is."""
-    identity = "\x00".join((run, rule, key))
-    return hashlib.sha256(identity.encode()).hexdigest()[:_ID_LENGTH]
+    messages: list[LoggedMessage]
 
 
 def find_alert(connection: Connection, run: Run, rule: str, key: str | None) -> tuple[str, str]:
@@ -153,6 +149,26 @@ def expire_silence(  # noqa: PLR0913 - a silence, who and why
     add_action(connection, run.id, ActionRow(Action.EXPIRE, author, comment, silence_id=number))
 
 
+def present(run: Run, now: datetime) -> datetime:
+    """The run's present: the clock for the live run, what is judged for any other."""
+    return now if run.name == LIVE else (run.evaluated_until or now).astimezone(UTC)
+
+
+def span_of_silence(
+    run: Run,
+    now: datetime,
+    start: datetime | None,
+    end: datetime | None,
+    length: timedelta | None,
+) -> tuple[datetime, datetime]:
+    """From when to when; without a start, from the next grid point that is judged."""
+    current = present(run, now)
+    begin = start or min(current, run.evaluated_until or current)
+    if end is not None:
+        return begin, end
+    return begin, (start or current) + (length or timedelta(0))
+
+
 def view_alert(connection: Connection, run: Run, rule: str, key: str | None) -> AlertView:
     """Everything about one alert. Raises AlertActionError."""
     alert = find_alert(connection, run, rule, key)
@@ -161,6 +177,7 @@ def view_alert(connection: Connection, run: Run, rule: str, key: str | None) -> 
     began_at = telling.began_at if telling else None
     acknowledged = (*alert, began_at) in read_acknowledged(connection, run.id)
     silence = _silence(connection, run, telling)
+    events = alertlog.read_history(connection, run.id, *alert)
     return AlertView(
         id=alert_id(run.name, *alert),
         run=run.name,
@@ -168,16 +185,27 @@ def view_alert(connection: Connection, run: Run, rule: str, key: str | None) -> 
         key=alert[1],
         state=standing.state if standing else State.INACTIVE,
         since=standing.since if standing else None,
+        active=telling is not None and telling.state is not None,
         acknowledged=acknowledged,
         silenced_by=silence.id if silence else None,
         flapping=bool(telling and telling.flapping),
         told_state=telling.told_state if telling else None,
         why_not_told=_why_not_told(telling),
-        events=alertlog.read_history(connection, run.id, *alert),
+        events=events,
         notifications=read_notifications(connection, run.id, alert),
         actions=read_actions(connection, run.id, alert),
         cards=read_cards_of_alert(connection, run.id, *alert),
+        messages=_messages(connection, run, events),
     )
+
+
+def _messages(connection: Connection, run: Run, events: list[EventRow]) -> list[LoggedMessage]:
+    # The event that ends an alert whose rule is gone has no scope any more.
+    scoped = next((event for event in events if event.scope), None)
+    if scoped is None:
+        return []
+    alert, key = (scoped.rule, scoped.key), dedup_key(scoped, run.name)
+    return read_messages_of_alert(connection, run.id, alert, key)
 
 
 def _silence(connection: Connection, run: Run, telling: Telling | None) -> Silence | None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from alerts import health
 from alerts.cards import brief
 from alerts.lifecycle import State
+from alerts.links import alert_link
 from alerts.reasons import Why
 from alerts.routing import receivers_of, suppression
 from alerts.rules import RuleSet
@@ -49,7 +50,8 @@ def messages_for(
     rule = rules.rule(event.rule)
     if event.state not in _TOLD or rule is None:
         return []
-    content = payload(event, run, name=rule.names.get(event.key)) | _card(cards.get(event_id))
+    content = payload(event, run, name=rule.names.get(event.key))
+    content |= _link(event, run, rules) | _card(cards.get(event_id))
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
     receivers = receivers_of(event, rule.at(event.key).receivers, rules.routes)
     return _addressed(identity, event_id, content, [event], receivers, rules)
@@ -85,6 +87,7 @@ def messages_of(
         return [_because(message, notice.reason) for message in made]
     contents = [
         _told_payload(t, known, run, notice.reason, _name_of(known, rules))
+        | _link(known, run, rules)
         | _card(cards.get(number))
         for t, number, known in happened
     ]
@@ -99,7 +102,7 @@ def messages_of(
 
 def pipeline_messages(event_id: int, event: EventRow, run: str, rules: RuleSet) -> list[Message]:
     """One message for each receiver, of a change in the state of the pipeline."""
-    content = payload(event, run, Why.PIPELINE)
+    content = payload(event, run, Why.PIPELINE) | _link(event, run, rules)
     content["type"] = f"pipeline.{event.state}"
     identity = f"{run}|{event.rule}|{event.at.isoformat()}|{event.state}"
     return _addressed(identity, event_id, content, [event], rules.pipeline_receivers, rules)
@@ -126,6 +129,13 @@ def _addressed(  # noqa: PLR0913 - a message, and when it is not sent
 def _card(row: CardRow | None) -> dict[str, Any]:
     """Why it fired; nothing where no firing began or its card was left out."""
     return {} if row is None or row.card is None else {"card": brief(row.card)}
+
+
+def _link(event: EventRow, run: str, rules: RuleSet) -> dict[str, Any]:
+    """Where the dashboard shows the alert; nothing where the rules do not say where that is."""
+    if rules.dashboard is None:
+        return {}
+    return {"link": alert_link(rules.dashboard, run, event.rule, event.key)}
 
 
 def _because(message: Message, why: Why) -> Message:

@@ -23,6 +23,7 @@ from alerts.kinds import (
     ThresholdRule,
     TrendRule,
 )
+from alerts.links import is_address
 from alerts.locating import line_of
 from alerts.overrides import resolve_overrides, variants
 from alerts.policies import (
@@ -71,6 +72,7 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     routes: tuple[Route, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     templates: str = "templates"
+    dashboard: str | None = None
     grouping: Grouping = Grouping()
     flapping: Flapping = Flapping()
     inhibit: tuple[Inhibition, ...] = ()
@@ -168,6 +170,11 @@ def _check_names(rules: RuleSet, where: str) -> None:
 
 
 def _check_policies(rules: RuleSet, where: str) -> None:
+    if rules.dashboard is not None and not is_address(rules.dashboard):
+        raise RulesError(
+            f"{where}: `dashboard` is the address at which people reach the dashboard, such as "
+            "https://tapewatch.example.com"
+        )
     found = faults(rules.grouping, rules.flapping, rules.pipeline)
     found += [fault for fault in map(matcher_fault, rules.inhibit) if fault]
     known = {receiver.name for receiver in rules.receivers}

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from alerts.fields import RulesError
-from alerts.text import inert
+from alerts.text import inert, plain
 
 NAMES = (
     "at",
@@ -21,6 +21,7 @@ NAMES = (
     "fired_at",
     "id",
     "key",
+    "link",
     "reason",
     "rule",
     "run",
@@ -36,7 +37,7 @@ NAMES = (
 """What a template may name."""
 
 _TIMES = {"at", "fired_at", "window_start", "window_end"}
-_LONGEST = {"summary": 1000, "dedup_key": 255}
+_LONGEST = {"summary": 1000, "dedup_key": 255, "link": 2000}
 _LARGEST_FILE = 20_000
 
 
@@ -89,4 +90,6 @@ def _shown(name: str, value: object) -> str:
         return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
     if isinstance(value, float):
         return f"{value:.2f}"
+    if name == "link":  # ours: made inert, it would be no link
+        return plain(str(value), _LONGEST[name])
     return inert(str(value), _LONGEST.get(name, 100))

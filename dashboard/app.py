@@ -2,33 +2,46 @@
 
 import streamlit as st
 
+from dashboard.access import LOOK_ONLY, Access
+from dashboard.alert_page import show_alerts_page
 from dashboard.choices import turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
-from dashboard.links import remember_pages
+from dashboard.links import go_to, remember_pages
 from dashboard.now import show_now
 from dashboard.searching import show_documents_page
+from dashboard.signing import admit, show_who
 from dashboard.style import apply_style
 from dashboard.subject import show_subject_page
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
+from dashboard.wanted import take_link
 from store.database import Database
 
 
 def render(
-    database: Database, explain: Explain | None = None, dry_run: DryRun | None = None
+    database: Database,
+    explain: Explain | None = None,
+    dry_run: DryRun | None = None,
+    access: Access = LOOK_ONLY,
 ) -> None:
     """Draw the dashboard of ``database``; without ``explain``, no document can be explained.
 
-    ``dry_run`` says what would come of trying a run's dead letters again.
+    ``dry_run`` says what would come of trying a run's dead letters again. ``access`` says who
+    may do what; by default everybody may look, and no more.
     """
     prepare_page()
+    if not admit(access):
+        return
 
     def now() -> None:
         show_now(database, explain)
 
     def subject() -> None:
         show_subject_page(database, explain)
+
+    def alerts() -> None:
+        show_alerts_page(database)
 
     def documents() -> None:
         show_documents_page(database, explain)
@@ -37,16 +50,21 @@ def render(
         show_system(database, dry_run)
 
     # Not with icons: the browser would fetch them from elsewhere for the page's own symbol.
-    pages = {
-        "now": st.Page(now, title="Now", default=True),
-        "subject": st.Page(subject, title="Topic & symbol", url_path="subject"),
-        "documents": st.Page(documents, title="Documents", url_path="documents"),
-        "system": st.Page(system, title="System", url_path="system"),
-    }
-    remember_pages(pages)
-    page = st.navigation(list(pages.values()), position="top")
+    pages = [
+        st.Page(now, title="Now", default=True),
+        st.Page(subject, title="Topic & symbol", url_path="subject"),
+        st.Page(alerts, title="Alerts", url_path="alerts"),
+        st.Page(documents, title="Documents", url_path="documents"),
+        st.Page(system, title="System", url_path="system"),
+    ]
+    page = st.navigation(pages, position="top")
+    remember_pages({each.url_path: each for each in pages})
+    if access.login and (wanted := take_link()):
+        path, query = wanted
+        go_to(path, **query)
     turn_page(page.title)
     page.run()
+    show_who()
 
 
 def prepare_page() -> None:

@@ -11,14 +11,15 @@ import streamlit as st
 
 from classifier.labels import Labels
 from dashboard import reading
+from dashboard.access import AccessDeniedError, Deed
+from dashboard.acting import Actor, correct, take_back
 from dashboard.plain import plain
+from dashboard.signing import ask_name, current_user, may_act, remember_name
 from store.corrections import (
     LONGEST_AUTHOR,
     LONGEST_NOTE,
     Correction,
     CorrectionRow,
-    add_correction,
-    withdraw_corrections,
 )
 from store.database import Database
 from store.errors import CorrectionError, UnknownDocumentError
@@ -36,6 +37,8 @@ def show_corrections(database: Database, run_id: int, document_id: str) -> None:
     latest = history[0] if history else None
     with st.container(key="correcting"):
         _show_history(history)
+        if not may_act(Deed.CORRECT):
+            return
         # A form begins anew when somebody has said something new of the document.
         key = f"correction-{hash((run_id, document_id))}-{latest.id if latest else 0}"
         with st.form(key, border=False):
@@ -93,13 +96,7 @@ def _fields(
         sentiment = _label(
             f"{key}-sentiment", "Sentiment", labels.sentiments, latest.sentiment if latest else None
         )
-        author = st.text_input(
-            "Your name",
-            value=st.session_state.get("analyst", ""),
-            key=f"{key}-author",
-            max_chars=LONGEST_AUTHOR,
-            width=180,
-        )
+        author = ask_name(f"{key}-author")
         note = st.text_input(
             "Note", key=f"{key}-note", max_chars=LONGEST_NOTE, placeholder="optional", width=280
         )
@@ -121,19 +118,14 @@ def _label(key: str, title: str, names: Sequence[str], current: str | None) -> s
 
 def _keep(database: Database, said: Correction, *, withdraw: bool) -> None:
     """Write it and draw the page anew, or say why it was not written."""
+    actor = Actor(database, current_user(), said.author)
     try:
-        with database.transaction() as connection:
-            if withdraw:
-                withdraw_corrections(
-                    connection, said.run_id, said.document_id, said.author, said.note
-                )
-            else:
-                add_correction(connection, said)
-    except (CorrectionError, UnknownDocumentError) as error:
+        (take_back if withdraw else correct)(actor, said)
+    except (AccessDeniedError, CorrectionError, UnknownDocumentError) as error:
         st.error("This was not saved:", icon=":material/error:")
         st.text(plain(str(error), 600))
         return
-    st.session_state["analyst"] = said.author.strip()
+    remember_name(said.author)
     reading.corrections.clear()
     reading.found.clear()
     st.rerun()

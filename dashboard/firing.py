@@ -8,13 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from alerts.cards import facts
-from dashboard.links import link
+from alerts.links import alert_id
+from dashboard.links import go_to, link
 from dashboard.plain import lasting, moment, plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
 from store.cards import CardRow
 
-_GRAVE, _SERIOUS = 7, 4
+GRAVE, SERIOUS = 7, 4
 """Severities go from 1 to 10; from here on they are red, and orange."""
 
 SHOWN = 6
@@ -60,7 +61,7 @@ def show_fired(
             _head(number, alert, view.newest)
             row = why.get((alert.rule, alert.key, alert.fired_at))
             if row is not None:
-                _why(number, row)
+                show_card(str(number), row)
     if more := alerts[SHOWN:]:
         with st.expander(f"{len(more)} earlier alerts"):
             _table(more, view.newest, "earlier-alerts")
@@ -71,6 +72,43 @@ def show_resolved(view: View, resolved: Sequence[Alert]) -> None:
     if resolved:
         with st.expander(f"Resolved alerts ({len(resolved)})", key="resolved"):
             _table(resolved, view.newest, "resolved-alerts")
+
+
+def show_card(name: str, row: CardRow, title: str = "Why it fired") -> None:
+    """The card of a firing, folded away; ``name`` tells it from others on the page."""
+    with st.expander(title, key=f"why-{name}"):
+        if row.card is None:
+            st.text(f"There is no card: {plain(row.reason or '', 80)}.")
+            return
+        st.text("\n".join(plain(line, 500) for line in facts(row.card)))
+        if not row.card["drivers"]:
+            return
+        st.dataframe(
+            tabulate_drivers(row.card),
+            key=f"drivers-{name}",
+            hide_index=True,
+            column_config={
+                "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
+                "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
+                "Time": st.column_config.DatetimeColumn(
+                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
+                ),
+                "Headline": st.column_config.TextColumn(width=300),
+                "URL": st.column_config.TextColumn(),
+            },
+            alt="Documents that drove the alert, the most negative first",
+        )
+
+
+def show_badge(severity: int) -> None:
+    """A severity with its sign and colour."""
+    name = f"severity {severity}"
+    if severity >= GRAVE:
+        st.badge(name, icon=":material/error:", color="red")
+    elif severity >= SERIOUS:
+        st.badge(name, icon=":material/warning:", color="orange")
+    else:
+        st.badge(name, icon=":material/info:", color="blue")
 
 
 def subject_of(alert: Alert) -> Subject:
@@ -138,8 +176,12 @@ def _card(
             )
             said = {"run": view.run.name, "subject": subject_of(alert).address}
             link("subject", "Open its page", ":material/monitoring:", **said)
+            if st.button("Open alert", key=f"open-alert-{number}", type="tertiary"):
+                number_of = alert_id(alert.run, alert.rule, alert.key)
+                st.session_state["opened-alert"] = (alert.run, number_of)
+                go_to("alerts", run=alert.run, alert=number_of)
         if why is not None:
-            _why(number, why)
+            show_card(str(number), why)
 
 
 def _head(number: int, alert: Alert, newest: datetime) -> None:
@@ -150,36 +192,11 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
         f"{moment(alert.fired_at)} UTC; {ended}"
     )
     with st.container(horizontal=True, vertical_alignment="center", width="stretch"):
-        _badge(alert.severity)
+        show_badge(alert.severity)
         with st.container(key=f"alert-name-{number}", width="content"):
             st.text(f"{subject_of(alert).label} · {plain(alert.rule, 80)}")
         with st.container(key=f"alert-facts-{number}", width="stretch"):
             st.text(said)
-
-
-def _why(number: int, row: CardRow) -> None:
-    with st.expander("Why it fired", key=f"why-{number}"):
-        if row.card is None:
-            st.text(f"There is no card: {plain(row.reason or '', 80)}.")
-            return
-        st.text("\n".join(plain(line, 500) for line in facts(row.card)))
-        if not row.card["drivers"]:
-            return
-        st.dataframe(
-            tabulate_drivers(row.card),
-            key=f"drivers-{number}",
-            hide_index=True,
-            column_config={
-                "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
-                "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
-                "Time": st.column_config.DatetimeColumn(
-                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-                ),
-                "Headline": st.column_config.TextColumn(width=300),
-                "URL": st.column_config.TextColumn(),
-            },
-            alt="Documents that drove the alert, the most negative first",
-        )
 
 
 def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
@@ -190,16 +207,6 @@ def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
         hide_index=True,
         column_config={"Fired": times, "Resolved": times},
     )
-
-
-def _badge(severity: int) -> None:
-    name = f"severity {severity}"
-    if severity >= _GRAVE:
-        st.badge(name, icon=":material/error:", color="red")
-    elif severity >= _SERIOUS:
-        st.badge(name, icon=":material/warning:", color="orange")
-    else:
-        st.badge(name, icon=":material/info:", color="blue")
 
 
 def _value(alert: Alert) -> str:

@@ -12,7 +12,7 @@ from dashboard.choices import linked, restore
 from dashboard.plain import plain
 from dashboard.view import first_choice
 from store.database import Database
-from store.errors import DatabaseUnavailableError
+from store.errors import DatabaseUnavailableError, StatementCutError, StoreError
 from store.views import RunSummary
 
 _AWAY = (
@@ -20,19 +20,26 @@ _AWAY = (
     "Check that PostgreSQL is running and that `TAPEWATCH_DATABASE_URL` is right, "
     "or, with the embedded one, that its data folder is where it was."
 )
+_SLOW = (
+    "PostgreSQL took longer than it may for what this page shows, and ended it. It is tried again "
+    "by itself; a shorter span or another run may be quicker."
+)
 _NO_RUNS = (
     "No documents have come in yet. `tapewatch demo` plays a bundled feed, `tapewatch replay FEED` "
     "reads a file of yours, and `tapewatch worker` listens to Kafka. They appear here as they come."
 )
+
+AWAY = (DatabaseUnavailableError, StatementCutError)
+"""What passes by itself: the page says so, and looks again."""
 
 
 def find_runs(database: Database) -> list[RunSummary]:
     """Every run; where there is none, or no database, the page says so and this is empty."""
     try:
         runs = reading.runs(database)
-    except DatabaseUnavailableError:
+    except AWAY as error:
         title()
-        say_away()
+        say_away(error)
         return []
     if not runs:
         title()
@@ -99,9 +106,12 @@ def write_until(until: datetime | None) -> str:
     return f"{until:%Y-%m-%dT%H:%MZ}" if until else ""
 
 
-def say_away() -> None:
-    """Say that the database is away, and look again by and by."""
-    st.error(_AWAY, icon=":material/cloud_off:")
+def say_away(error: StoreError | None = None) -> None:
+    """Say that the database is away, or was too slow, and look again by and by."""
+    if isinstance(error, StatementCutError):
+        st.warning(_SLOW, icon=":material/timer_off:")
+    else:
+        st.error(_AWAY, icon=":material/cloud_off:")
     said = monotonic()
 
     def look_again() -> None:
@@ -124,7 +134,7 @@ def _wait(database: Database) -> None:
     """Draw the page anew when the first run appears."""
 
     def look() -> None:
-        with suppress(DatabaseUnavailableError):
+        with suppress(*AWAY):
             if reading.runs(database):
                 st.rerun()
 

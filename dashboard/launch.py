@@ -4,11 +4,13 @@ Everything goes by the command line: a ``.streamlit/config.toml`` is looked for 
 folder, which is the user's and not ours.
 """
 
+from pathlib import Path
+
 from dashboard.theme import theme_options
 
 
-def streamlit_arguments(address: str, port: int) -> list[str]:
-    """What follows ``streamlit run SCRIPT``."""
+def streamlit_arguments(address: str, port: int, login: Path | None = None) -> list[str]:
+    """What follows ``streamlit run SCRIPT``; ``login`` is the file with the table ``[auth]``."""
     options = {
         "server.headless": "true",
         "server.address": address,
@@ -20,4 +22,6 @@ def streamlit_arguments(address: str, port: int) -> list[str]:
         "client.showErrorDetails": "none",
         **theme_options(),
     }
+    if login is not None:
+        options["secrets.files"] = str(login.resolve())
     return [f"--{name}={value}" for name, value in options.items()]

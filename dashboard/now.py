@@ -5,11 +5,11 @@ import streamlit as st
 from dashboard import reading
 from dashboard.choices import publish
 from dashboard.explaining import Explain
-from dashboard.frame import choose_run, find_runs, say_away, segments
+from dashboard.frame import AWAY, choose_run, find_runs, say_away, segments
 from dashboard.overview import show_overview
+from dashboard.signing import stay
 from dashboard.view import KINDS, SPANS, is_going_on, usual_span
 from store.database import Database
-from store.errors import DatabaseUnavailableError
 from store.views import RunSummary
 
 
@@ -43,6 +43,7 @@ def _live(  # noqa: PLR0913 - what a look takes
     going_on: bool,
     explain: Explain | None,
 ) -> None:
+    stay()
     try:
         run = next((run for run in reading.runs(database) if run.id == run_id), None)
         if run is None or is_going_on(run) != going_on:
@@ -55,5 +56,5 @@ def _live(  # noqa: PLR0913 - what a look takes
             )
         else:
             show_overview(database, run, filled, span, kind, explain)
-    except DatabaseUnavailableError:
-        say_away()
+    except AWAY as error:
+        say_away(error)

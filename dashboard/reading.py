@@ -1,6 +1,7 @@
 """What the page reads, each answer kept for two seconds and shared by all who look.
 
-An alert on screen is therefore at most ``REFRESH`` and two seconds old. Knows no widget.
+By transactions that cannot write. An alert on screen is at most ``REFRESH`` and two seconds old.
+Knows no widget.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 
 import streamlit as st
 
+from alerts import actions, listing
 from classifier.labels import Labels
 from store import alertlog, buckets, deadletters, health, movement, outbox, search, views
 from store import corrections as feedback
 from store import runs as known_runs
+from store import silences as known_silences
 from store.cards import CardRow, read_cards_of_alert, read_cards_of_firings
 from store.database import Database
 from store.errors import UnknownDocumentError
@@ -29,21 +32,21 @@ _kept_longer = st.cache_data(ttl=60.0, max_entries=64, show_spinner="Searching",
 @_kept
 def runs(database: Database) -> list[views.RunSummary]:
     """Every run, the newest first."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.summarize_runs(connection)
 
 
 @_kept
 def span(database: Database, run_id: int) -> tuple[datetime, datetime] | None:
     """The run's first and last minute; None while it is empty."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return buckets.span(connection, run_id)
 
 
 @_kept
 def alerts(database: Database, run_name: str) -> list[alertlog.Alert]:
     """Every alert of the run, the newest first."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return alertlog.read_alerts(connection, run_name)
 
 
@@ -52,7 +55,7 @@ def cards(
     database: Database, run_id: int, firings: list[tuple[str, str, datetime]]
 ) -> dict[tuple[str, str], CardRow]:
     """Why these alerts fired, each named by rule, key and when; by rule and key."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return read_cards_of_firings(connection, run_id, firings)
 
 
@@ -86,14 +89,14 @@ def parts(database: Database, part: views.Slice) -> list[movement.Part]:
 @_kept
 def bins(database: Database, part: views.Slice, size: timedelta) -> list[views.Bin]:
     """The sums of each key in each bin."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.read_bins(connection, part, size)
 
 
 @_kept
 def keys(database: Database, part: views.Slice) -> list[str]:
     """The keys of a scope with most documents."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.largest_keys(connection, part)
 
 
@@ -102,28 +105,28 @@ def documents(
     database: Database, part: views.Slice, *, negative_first: bool
 ) -> list[views.DocumentRow]:
     """The documents behind a subject."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.read_documents(connection, part, negative_first=negative_first)
 
 
 @_kept
 def text(database: Database, run_id: int, document_id: str) -> str | None:
     """The whole text of one document."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.read_text(connection, run_id, document_id)
 
 
 @_kept
 def content(database: Database, run_id: int, document_id: str) -> str | None:
     """The text of one document as the model reads it."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.read_content(connection, run_id, document_id)
 
 
 @_kept
 def labels(database: Database, run_id: int, document_id: str) -> Labels | None:
     """The labels of the model that scored a document; None where the document is gone."""
-    with suppress(UnknownDocumentError), database.transaction() as connection:
+    with suppress(UnknownDocumentError), database.reading() as connection:
         return feedback.labels_of(connection, run_id, document_id)
     return None
 
@@ -131,7 +134,7 @@ def labels(database: Database, run_id: int, document_id: str) -> Labels | None:
 @_kept
 def corrections(database: Database, run_id: int, document_id: str) -> list[feedback.CorrectionRow]:
     """What was said of one document, the latest first."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return feedback.corrections_of(connection, run_id, document_id)
 
 
@@ -143,62 +146,62 @@ def found(
 
     Raises SearchCutError.
     """
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return search.search(connection, asked, after, limit=limit)
 
 
 def exported(database: Database, asked: search.Search) -> tuple[list[search.FoundDocument], bool]:
     """All that was searched for, and whether there is more. Raises SearchCutError."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return search.export(connection, asked)
 
 
 @_kept_longer
 def says_something(database: Database, words: str) -> bool:
     """Whether any of the words can be searched for."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return search.says_something(connection, words)
 
 
 @_kept
 def whole(database: Database, run_id: int, document_id: str) -> search.WholeDocument | None:
     """Everything of one document; None where the run has none of that id."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return search.read_document(connection, run_id, document_id)
 
 
 @_kept
 def models(database: Database) -> list[str]:
     """The versions of all weights that ever scored."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return search.list_models(connection)
 
 
 @_kept
 def run(database: Database, name: str) -> known_runs.Run:
     """One run with its retention horizon. Raises UnknownRunError."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return known_runs.find_run(connection, name)
 
 
 @_kept
 def partitions(database: Database, run_id: int) -> list[health.PartitionState]:
     """How far each partition is."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return health.read_partitions(connection, run_id)
 
 
 @_kept
 def publish_lag(database: Database, run_id: int) -> health.PublishLag | None:
     """From the newest documents' own dates to their commits."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return health.read_publish_lag(connection, run_id)
 
 
 @_kept
 def reasons(database: Database, run_id: int) -> list[health.ReasonCount]:
     """The reasons of dead letters."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return health.read_reasons(connection, run_id)
 
 
@@ -207,7 +210,7 @@ def dead_letters(
     database: Database, run_id: int, reason: str | None, limit: int, payload_bytes: int
 ) -> list[deadletters.DeadLetterRow]:
     """The newest dead letters, or those of one reason, with the beginning of their bytes."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return deadletters.list_dead_letters(
             connection, run_id, limit, reason=reason, payload_bytes=payload_bytes
         )
@@ -216,26 +219,49 @@ def dead_letters(
 @_kept
 def models_used(database: Database, run_id: int) -> list[health.ModelUse]:
     """The versions that scored the newest documents."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return health.read_models_used(connection, run_id)
 
 
 @_kept
 def table_sizes(database: Database) -> list[health.TableSize]:
     """How large the tables are."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return health.read_table_sizes(connection)
 
 
 @_kept
 def notifications(database: Database) -> dict[str, int]:
     """How many messages are pending, delivered and dead."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return outbox.count_by_status(connection)
 
 
 @_kept
 def outcomes(database: Database, since: datetime) -> list[health.OutcomeCount]:
     """Attempts at delivery by outcome."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return health.count_by_outcome(connection, since)
+
+
+@_kept
+def listed(database: Database, run: known_runs.Run, since: datetime | None) -> list[listing.Listed]:
+    """What is active, then what ended since; the latest first."""
+    with database.reading() as connection:
+        return listing.list_alerts(connection, run, since)
+
+
+@_kept
+def alert(database: Database, run_name: str, number: str) -> actions.AlertView:
+    """Everything about the alert of that id. Raises UnknownRunError and AlertActionError."""
+    with database.reading() as connection:
+        return actions.view_alert(
+            connection, known_runs.find_run(connection, run_name), number, None
+        )
+
+
+@_kept
+def silences(database: Database, run_id: int) -> list[known_silences.Silence]:
+    """The silences of a run in order of their numbers."""
+    with database.reading() as connection:
+        return known_silences.read_silences(connection, run_id)

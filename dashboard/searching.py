@@ -10,12 +10,12 @@ from dashboard.choices import put
 from dashboard.explaining import Explain
 from dashboard.exporting import as_csv, as_parquet
 from dashboard.found import COLUMNS, describe, show_found
-from dashboard.frame import find_runs, say_away
+from dashboard.frame import AWAY, find_runs, say_away
 from dashboard.labelling import show_queue
 from dashboard.plain import dated
 from dashboard.reader import open_document, show_opened
 from store.database import Database
-from store.errors import DatabaseUnavailableError, SearchCutError
+from store.errors import SearchCutError
 from store.search import READ, Page, Place, Search
 
 ROWS = 50
@@ -28,8 +28,8 @@ def show_documents_page(database: Database, explain: Explain | None) -> None:
         return
     try:
         _show(database, ask(database, runs), explain)
-    except DatabaseUnavailableError:
-        say_away()
+    except AWAY as error:
+        say_away(error)
 
 
 def _show(database: Database, asked: Asked, explain: Explain | None) -> None:

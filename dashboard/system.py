@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from dashboard import reading, tables
+from dashboard.access import Deed
+from dashboard.acting import try_dead_letters
 from dashboard.choices import publish
-from dashboard.frame import choose_run, find_runs, say_away
+from dashboard.frame import AWAY, choose_run, find_runs, say_away
 from dashboard.plain import DASH, dated, lasting, moment, plain
 from dashboard.rates import (
     BEFORE,
@@ -19,10 +21,11 @@ from dashboard.rates import (
     tabulate,
     usual_rates,
 )
+from dashboard.signing import current_user, may_act, show_access, stay
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
 from store.database import Database
-from store.errors import DatabaseUnavailableError, UnknownRunError
+from store.errors import UnknownRunError
 from store.runs import LIVE
 from store.views import RunSummary, Slice
 
@@ -53,9 +56,12 @@ def show_system(database: Database, dry_run: DryRun | None) -> None:
     publish(run=run.name)
     live = st.fragment(_live, run_every=reading.REFRESH if is_going_on(run) else None)
     live(database, run.id, dry_run)
+    st.subheader("Access", anchor=False)
+    show_access()
 
 
 def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
+    stay()
     try:
         run = next((run for run in reading.runs(database) if run.id == run_id), None)
         if run is None:
@@ -70,8 +76,8 @@ def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
         with right:
             _deliveries(database, now)
         _storage(database, run)
-    except (DatabaseUnavailableError, UnknownRunError):
-        say_away()
+    except (*AWAY, UnknownRunError) as error:
+        say_away(error)
 
 
 def _flow(database: Database, run: RunSummary, now: datetime) -> None:
@@ -172,9 +178,14 @@ def _requeue(run: RunSummary, dry_run: DryRun | None) -> None:
     )
     name = shlex.quote(plain(run.name, 200))
     st.code(f"tapewatch dead-letters requeue --run {name} --apply", language=None)
-    if dry_run and st.button("What would come of it?", key="dry-run", icon=":material/science:"):
+    if (
+        dry_run
+        and may_act(Deed.TRY_DEAD_LETTERS)
+        and st.button("What would come of it?", key="dry-run", icon=":material/science:")
+    ):
         with st.spinner("Reading them again"):
-            st.session_state["dry-run-told"] = (run.id, dry_run(run.name))
+            told = try_dead_letters(current_user(), run.name, dry_run)
+            st.session_state["dry-run-told"] = (run.id, told)
     about, told = st.session_state.get("dry-run-told", (None, None))
     if told is not None and about == run.id:
         st.text(describe(told))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from store.schema import alert_events, alert_states, checkpoints, runs
@@ -48,6 +48,21 @@ class EventRow:
 
 
 _EVENT_COLUMNS = [field.name for field in fields(EventRow)]
+
+
+# From one alert to the next along the index: an alert may have very many events.
+_KNOWN = text("""
+with recursive known as (
+    (select rule, key from alert_events where run_id = :run_id order by rule, key limit 1)
+    union all
+    select following.rule, following.key from known cross join lateral (
+        select rule, key from alert_events
+        where run_id = :run_id and (rule, key) > (known.rule, known.key)
+        order by rule, key limit 1
+    ) following
+)
+select rule, key from known
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +185,7 @@ def read_history(
 
 def known_alerts(connection: Connection, run_id: int) -> list[tuple[str, str]]:
     """Every (rule, key) of which the run has an event."""
-    table = alert_events.c
-    rows = connection.execute(
-        select(table.rule, table.key).where(table.run_id == run_id).distinct()
-    )
-    return sorted((rule, key) for rule, key in rows)
+    return sorted((rule, key) for rule, key in connection.execute(_KNOWN, {"run_id": run_id}))
 
 
 def read_alerts(connection: Connection, run_name: str | None = None) -> list[Alert]:

@@ -1,4 +1,4 @@
-"""The door to PostgreSQL: one pooled engine, transactions, and the migrations.
+"""The door to PostgreSQL: pooled engines, transactions, and the migrations.
 
 Errors that pass (a server that restarts, a deadlock, a dropped connection) come out as
 ``DatabaseUnavailableError``, so that callers know what may be tried again. Knows no table.
@@ -17,7 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from store.errors import DatabaseUnavailableError, StoreError
+from store.errors import DatabaseUnavailableError, StatementCutError, StoreError
+from store.reader import SECONDS
 
 __all__ = ["Connection", "Database", "copy_rows"]
 
@@ -26,27 +27,41 @@ _PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
 """Serialization failure, deadlock, the three ways of a server going down, too many clients."""
 
 
-class Database:
-    """A pooled engine on one PostgreSQL database."""
+_CANCELLED = "57014"
 
-    def __init__(self, url: str, application: str = "tapewatch") -> None:
+
+class Database:
+    """One PostgreSQL database; ``reader_url`` is its address for a role that may only read."""
+
+    def __init__(
+        self, url: str, application: str = "tapewatch", reader_url: str | None = None
+    ) -> None:
         self.url = url
-        target = make_url(url)
-        if target.get_backend_name() != "postgresql":
-            raise StoreError(f"only PostgreSQL is supported, not {target.get_backend_name()!r}")
-        self.engine: Engine = create_engine(
-            target.set(drivername="postgresql+psycopg"),
-            connect_args={"application_name": application, "connect_timeout": 5},
-            pool_pre_ping=True,
-            pool_size=4,
-            max_overflow=28,  # a sender has one for each receiver that keeps it waiting
-        )
+        self.engine = _engine(url, application)
+        # Without a role of its own, what reads has connections of its own all the same: it never
+        # waits for those that write.
+        self.reader = _engine(reader_url or url, f"{application}-reader")
+        self.reading_seconds = SECONDS
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction, committed at the end; passing errors as DatabaseUnavailableError."""
         with _translated(), self.engine.begin() as connection:
             connection.execute(text("set local time zone 'UTC'"))
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that cannot write; a statement is ended after ``reading_seconds``.
+
+        Raises DatabaseUnavailableError, and StatementCutError where one was ended.
+        """
+        limit = f"set local statement_timeout = {max(1, round(self.reading_seconds * 1000))}"
+        with _translated(), self.reader.begin() as connection:
+            # In one go, and not as options of the connection, which a pooler might not pass on.
+            connection.exec_driver_sql(
+                f"set transaction read only; set local time zone 'UTC'; {limit}"
+            )
             yield connection
 
     def migrate(self) -> None:
@@ -80,6 +95,20 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+        self.reader.dispose()
+
+
+def _engine(url: str, application: str) -> Engine:
+    target = make_url(url)
+    if target.get_backend_name() != "postgresql":
+        raise StoreError(f"only PostgreSQL is supported, not {target.get_backend_name()!r}")
+    return create_engine(
+        target.set(drivername="postgresql+psycopg"),
+        connect_args={"application_name": application, "connect_timeout": 5},
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=28,  # a sender has one for each receiver that keeps it waiting
+    )
 
 
 def copy_rows(
@@ -99,6 +128,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _CANCELLED:
+            raise StatementCutError(f"PostgreSQL ended the statement: {error.orig}") from error
         if _passing(error):
             raise DatabaseUnavailableError(f"PostgreSQL is away: {error.orig}") from error
         raise

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, RowMapping, Select, func, or_, select
 
-from store.schema import deliveries, outbox
+from store.schema import deliveries, notifications, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +45,65 @@ def read_messages(
 ) -> list[LoggedMessage]:
     """The newest ``limit`` messages, the newest first; ``receiver`` None: of every one."""
     table = outbox.c
+    statement = _select().order_by(table.created_at.desc(), table.seq.desc()).limit(limit)
+    if receiver is not None:
+        statement = statement.where(table.receiver == receiver)
+    return _read(connection, statement)
+
+
+def read_messages_of_alert(
+    connection: Connection, run_id: int, alert: tuple[str, str], dedup_key: str, limit: int = 50
+) -> list[LoggedMessage]:
+    """The messages that tell of one (rule, key), alone or among others, the newest first.
+
+    Of the alert's last ``limit`` notifications: a message is posted in the transaction that logs
+    them, so that both have the same moment.
+    """
+    log, table = notifications.c, outbox.c
+    last = (
+        select(log.recorded_at)
+        .where(log.run_id == run_id, log.rule == alert[0], log.key == alert[1], log.told)
+        .order_by(log.id.desc())
+        .limit(limit)
+    ).subquery()
+    told = {"dedup_key": dedup_key}
     statement = (
-        select(
-            table.id,
-            table.receiver,
-            table.status,
-            table.reason,
-            table.created_at,
-            table.next_attempt_at,
-            table.dedup_key,
-            table.about,
-            table.payload,
-        )
+        _select()
+        .where(table.created_at.in_(select(last.c.recorded_at)))
+        .where(or_(table.payload.contains(told), table.payload.contains({"alerts": [told]})))
         .order_by(table.created_at.desc(), table.seq.desc())
         .limit(limit)
     )
-    if receiver is not None:
-        statement = statement.where(table.receiver == receiver)
-    rows = connection.execute(statement).all()
-    attempts = _deliveries(connection, [row.id for row in rows])
-    return [
-        LoggedMessage(
-            id=row.id,
-            receiver=row.receiver,
-            status=row.status,
-            reason=row.reason,
-            posted_at=row.created_at,
-            next_attempt_at=row.next_attempt_at if row.status == "pending" else None,
-            dedup_key=row.dedup_key,
-            about=row.about,
-            payload=row.payload,
-            deliveries=tuple(attempts.get(row.id, ())),
-        )
-        for row in rows
-    ]
+    return _read(connection, statement)
+
+
+def _select() -> Select[Any]:
+    names = (
+        "id", "receiver", "status", "reason", "created_at", "next_attempt_at", "dedup_key",
+        "about", "payload",
+    )  # fmt: skip
+    return select(*(outbox.c[name] for name in names))
+
+
+def _read(connection: Connection, statement: Select[Any]) -> list[LoggedMessage]:
+    rows = connection.execute(statement).mappings().all()
+    attempts = _deliveries(connection, [row["id"] for row in rows])
+    return [_logged(row, tuple(attempts.get(row["id"], ()))) for row in rows]
+
+
+def _logged(row: RowMapping, attempts: tuple[Delivery, ...]) -> LoggedMessage:
+    return LoggedMessage(
+        id=row["id"],
+        receiver=row["receiver"],
+        status=row["status"],
+        reason=row["reason"],
+        posted_at=row["created_at"],
+        next_attempt_at=row["next_attempt_at"] if row["status"] == "pending" else None,
+        dedup_key=row["dedup_key"],
+        about=row["about"],
+        payload=row["payload"],
+        deliveries=attempts,
+    )
 
 
 def count_by_receiver(connection: Connection) -> dict[str, dict[str, int]]:

@@ -9,7 +9,9 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from store.reader import READER
 
 _NAME = "tapewatch"
 
@@ -67,6 +69,11 @@ class EmbeddedPostgres:
             _configure(connection)
         engine.dispose()
         return str(self._server.get_uri(database=name))
+
+    @property
+    def reader_url(self) -> str:
+        """The address for the role that may only read; ``store.reader`` makes it."""
+        return make_url(self.url).set(username=READER).render_as_string(hide_password=False)
 
     def close(self) -> None:
         """Leave the server; it stops when no other process uses the folder."""

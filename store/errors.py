@@ -9,6 +9,10 @@ class DatabaseUnavailableError(StoreError):
     """PostgreSQL cannot be reached just now: wait and try the same transaction again."""
 
 
+class StatementCutError(StoreError):
+    """PostgreSQL ended a statement that took longer than it may: ask for less, or try again."""
+
+
 class CheckpointConflictError(StoreError):
     """Somebody else moved a checkpoint: nothing was written.
 

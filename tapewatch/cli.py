@@ -33,6 +33,7 @@ from tapewatch.commands import (
     training,
 )
 from tapewatch.commands.backtesting import PlotError
+from tapewatch.login import LoginError
 from tapewatch.logs import configure_logs
 from tapewatch.metrics import MetricsPortError
 from tapewatch.remote.errors import ScorerError
@@ -42,6 +43,7 @@ from tapewatch.settings import Settings
 _MENDABLE = (
     StoreError, RulesError, KnownEventsError, PlotError, FeedError, ClassifierError, ScorerError,
     ArchiveError, MetricsPortError, SeriesError, SpikeError,
+    LoginError,
 )  # fmt: skip
 
 app = typer.Typer(

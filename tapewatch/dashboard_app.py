@@ -18,12 +18,14 @@ import streamlit as st  # noqa: E402
 
 from classifier.attribution import Explanation, ExplanationError  # noqa: E402
 from classifier.errors import ClassifierError  # noqa: E402
+from dashboard.access import Access  # noqa: E402
 from dashboard.app import prepare_page, render, render_unavailable  # noqa: E402
 from dashboard.system import DryRun, Prospects  # noqa: E402
 from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
 from tapewatch.champion import serving_folder  # noqa: E402
 from tapewatch.database import open_database  # noqa: E402
+from tapewatch.login import read_access  # noqa: E402
 from tapewatch.requeueing import Choice, requeue  # noqa: E402
 from tapewatch.settings import Settings  # noqa: E402
 from tapewatch.wiring import existing_run, load_engine  # noqa: E402
@@ -69,6 +71,11 @@ def _explain(text: str) -> Explanation:
         raise ExplanationError(str(error)) from error
 
 
+@st.cache_resource(show_spinner=False)
+def _access() -> Access:
+    return read_access(Settings())
+
+
 def _dry_run(database: Database) -> DryRun:
     """What would come of requeueing: nothing is scored for it, and nothing changed."""
 
@@ -88,7 +95,7 @@ def main() -> None:
         prepare_page()
         render_unavailable()
     else:
-        render(database, _explain, _dry_run(database))
+        render(database, _explain, _dry_run(database), _access())
 
 
 main()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from store.database import Database
 from store.embedded import EmbeddedPostgres
+from store.reader import make_reader
 from tapewatch.settings import Settings
 
 
@@ -14,12 +15,17 @@ def open_database(settings: Settings, application: str = "tapewatch") -> Iterato
     if settings.database_url is not None:
         server = None
         url = settings.database_url.get_secret_value()
+        reader = settings.database_reader_url
+        reader_url = reader.get_secret_value() if reader is not None else None
     else:
         server = EmbeddedPostgres(settings.data_dir)
-        url = server.url
-    database = Database(url, application)
+        url, reader_url = server.url, server.reader_url
+    database = Database(url, application, reader_url)
     try:
         database.migrate()
+        if server is not None:
+            with database.transaction() as connection:
+                make_reader(connection)
         yield database
     finally:
         database.close()

@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL 14 or newer; unset: an embedded PostgreSQL 18 is started"
     )
+    database_reader_url: SecretStr | None = Field(
+        None,
+        description="the same database for a role that may only read (docs/operating.md); unset: "
+        "the dashboard reads as it writes, in transactions that cannot write",
+    )
     data_dir: Path = Field(Path(".tapewatch"), description="folder of the embedded PostgreSQL")
     models_dir: Path = Field(
         Path(".tapewatch/models"),
@@ -81,6 +86,15 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: Path | None = Field(None, description="client key file (PEM)")
     dashboard_address: str = Field("127.0.0.1", description="address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="port of the dashboard")
+    dashboard_role: Literal["viewer", "analyst", "operator"] | None = Field(
+        None,
+        description="role of everybody while nobody signs in; unset: operator where the dashboard "
+        "listens on a loopback address, else viewer",
+    )
+    dashboard_login: Path | None = Field(
+        None,
+        description="OIDC login and roles (TOML, docs/dashboard.md); unset: nobody signs in",
+    )
     scorer_url: str | None = Field(
         None,
         description="score by this server (docs/scaling.md); unset: by weights on this machine",

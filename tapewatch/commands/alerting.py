@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -12,7 +12,9 @@ from alerts.actions import (
     acknowledge,
     comment_on,
     expire_silence,
+    present,
     silence_now,
+    span_of_silence,
     unacknowledge,
     view_alert,
 )
@@ -153,7 +155,7 @@ def silence(  # noqa: PLR0913 - the options of the command
             connection,
             found,
             matchers,
-            _span(found, _utc(start), _utc(end), length),
+            span_of_silence(found, datetime.now(UTC), _utc(start), _utc(end), length),
             by or user_name("--by"),
             comment,
         )
@@ -167,7 +169,7 @@ def silences(run: RunName = LIVE, as_json: Json = False) -> None:
     with open_database(Settings()) as database, database.transaction() as connection:
         found = find_run(connection, run)
         rows = [
-            {**asdict(silence), "state": str(state_at(silence, _now(found)))}
+            {**asdict(silence), "state": str(state_at(silence, present(found, datetime.now(UTC))))}
             for silence in read_silences(connection, found.id)
         ]
     if as_json:
@@ -215,23 +217,6 @@ def history(run: RunName = LIVE, limit: Limit = 100, as_json: Json = False) -> N
     _print_rows("Actions (UTC)", ("at", "action", "rule", "key", "author", "comment"), done)
 
 
-def _span(
-    run: Run, start: datetime | None, end: datetime | None, length: timedelta | None
-) -> tuple[datetime, datetime]:
-    """From when to when; without a start, from the next grid point that is judged."""
-    now = _now(run)
-    begin = start or min(now, run.evaluated_until or now)
-    if end is not None:
-        return begin, end
-    return begin, (start or now) + (length or timedelta(0))
-
-
-def _now(run: Run) -> datetime:
-    """The run's present: the clock for the live run, what is judged for any other."""
-    now = datetime.now(UTC)
-    return now if run.name == LIVE else (run.evaluated_until or now).astimezone(UTC)
-
-
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None else None
 
@@ -275,6 +260,7 @@ def _print_view(view: AlertView) -> None:
     columns = ("at", "previous", "state", "reason", "value", "documents", "detail")
     _print_rows("States, in event time (UTC)", columns, view.events)
     _print_notifications(view.notifications)
+    _print_rows("Messages (UTC)", ("posted_at", "receiver", "status", "reason"), view.messages)
     _print_rows("Actions (UTC)", ("at", "action", "author", "comment"), view.actions)
 
 

@@ -26,6 +26,7 @@ from store.runs import LIVE, Run, read_versions
 from tapewatch import console
 from tapewatch.commands.options import Device, Json, RulesFile
 from tapewatch.database import open_database
+from tapewatch.login import read_access
 from tapewatch.settings import Settings
 from tapewatch.wiring import Replay, ReplayReport, open_model, open_run, read_rules
 
@@ -169,7 +170,8 @@ def serving(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """The dashboard's server, stopped at the end."""
     address, port = settings.dashboard_address, settings.dashboard_port
-    arguments = streamlit_arguments(address, port)
+    read_access(settings)  # what is wrong with it is said here, and not on a page
+    arguments = streamlit_arguments(address, port, settings.dashboard_login)
     command = [sys.executable, "-m", "streamlit", "run", str(DASHBOARD_SCRIPT), *arguments]
     server = subprocess.Popen(command)  # noqa: S603 - our own arguments
     url = f"http://{address}:{port}/" + (f"?run={run}" if run else "")

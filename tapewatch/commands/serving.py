@@ -1,9 +1,8 @@
 """``serve``: the model of this machine for the workers of others."""
 
-import ipaddress
-
 import structlog
 
+from tapewatch.addresses import is_loopback
 from tapewatch.commands.options import Device
 from tapewatch.settings import Settings
 from tapewatch.wiring import open_local_scorer
@@ -22,7 +21,7 @@ def serve(device: Device = "auto") -> None:
     settings = Settings()
     token = settings.scorer_token.get_secret_value() if settings.scorer_token else None
     listening = listen(settings.serve_address, settings.serve_port)
-    if token is None and not _is_loopback(settings.serve_address):
+    if token is None and not is_loopback(settings.serve_address):
         log.warning("open_to_everybody", advice="set TAPEWATCH_SCORER_TOKEN here and at clients")
     model = open_local_scorer(settings, device)
     model.score(["ready"])
@@ -31,10 +30,3 @@ def serve(device: Device = "auto") -> None:
     log.info("scorer_ready", url=f"http://{host}:{port}", model=model.version)
     serve_until_told(ScoringService(model, token), listening)
     log.info("scorer_stopped")
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

@@ -13,6 +13,7 @@ import alerts.alerter
 import alerts.notifying
 from alerts import actions
 from alerts.alerter import Alerter
+from alerts.links import alert_id, alert_link
 from alerts.policies import Grouping, Inhibition, PipelinePolicy
 from alerts.routing import Maintenance, Route
 from alerts.rules import NoData, Receiver, RuleSet
@@ -217,7 +218,7 @@ def test_an_action_that_cannot_be_taken_says_what_to_do(database, run, action, a
 def test_an_alert_is_found_by_its_id(database, run):
     commit_drawn(database, run, SCARE)
     judge(database, run)
-    name = actions.alert_id("live", "mood", "")
+    name = alert_id("live", "mood", "")
 
     found = do(database, run, actions.find_alert, name, None)
 
@@ -372,6 +373,43 @@ def test_alerts_of_a_group_are_told_in_one_message(database, run):
     assert [(a["key"], a["state"]) for a in first["alerts"]] == [("A", "firing"), ("B", "firing")]
     assert (first["type"], first["key"], len(messages(database))) == ("alert.firing", "A", 4)
     assert first["summary"].startswith("2 alerts: ")
+
+
+def test_an_alert_has_the_messages_that_tell_of_it_alone_or_among_others(database, run):
+    rule = replace(RULE, scope="symbol", receivers=("console", "desk"))
+    receivers = (Receiver(name="console", type="console"), Receiver(name="desk", type="console"))
+    commit_drawn(database, run, SCARE, symbols=("A", "B"))
+    commit_drawn(database, run, "====-----====", len(SCARE), symbols=("B",))
+    judge(database, run, replace(RULES, rules=(rule,), receivers=receivers))
+
+    def seen(key):
+        view = do(database, run, actions.view_alert, "mood", key)
+        assert {m.receiver for m in view.messages} == {"console", "desk"}
+        alone = [m for m in view.messages if "alerts" not in m.payload]
+        return len(view.messages), len(alone)
+
+    # Both begin and end twice together; B once more.
+    assert seen("A") == (8, 0)
+    assert seen("B") == (12, 4)
+
+
+def test_each_message_has_a_link_to_its_alert_where_the_rules_say_where(database, run):
+    rule = replace(RULE, scope="symbol")
+    commit_drawn(database, run, SCARE, symbols=("A", "B"))
+    where = "https://tapewatch.example.com"
+    judge(database, run, replace(RULES, rules=(rule,), dashboard=where))
+
+    for message in messages(database):
+        assert message["link"] == alert_link(where, "live", "mood", message["key"])
+        assert [told["link"] for told in message["alerts"]] == [
+            alert_link(where, "live", "mood", key) for key in ("A", "B")
+        ]
+
+
+def test_without_an_address_of_the_dashboard_there_is_no_link(database, run):
+    commit_drawn(database, run, SCARE)
+    judge(database, run)
+    assert not [message for message in messages(database) if "link" in message]
 
 
 def test_the_alert_of_everything_mutes_those_of_its_parts(database, run):

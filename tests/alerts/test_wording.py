@@ -45,6 +45,12 @@ def test_the_empty_key_is_all_documents(tmp_path):
     assert render(load(tmp_path, "$key"), {"key": ""}, "") == "all documents"
 
 
+def test_a_link_stays_a_link(tmp_path):
+    link = "https://tapewatch.example.com/alerts?run=live&alert=0123456789ab"
+    assert render(load(tmp_path, "$link"), {"link": link}, "") == link
+    assert render(load(tmp_path, "[$link]"), ALERT, "") == "[]"
+
+
 def test_every_name_may_be_used(tmp_path):
     text = " ".join(f"${name}" for name in NAMES)
 

@@ -9,7 +9,7 @@ from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Document, Reason
-from store.alertlog import EventRow, append_events
+from store.alertlog import EventRow, StateRow, append_events, write_states
 from store.cards import NewCard, write_cards
 from store.commits import commit_batch, register_model
 from store.database import Database
@@ -72,6 +72,9 @@ class Scene:
             run = open_run(connection, run_name)
             rows = [_event(rule, key, severity, fired, *change) for change in changes]
             numbers = append_events(connection, run.id, rows)
+            if resolved is None:
+                at = START + fired * HOUR
+                write_states(connection, run.id, [StateRow(rule, key, "firing", at, at)], [])
             if card is not None or reason is not None:
                 write_cards(connection, [NewCard(numbers[0], card, reason)])
 

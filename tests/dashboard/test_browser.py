@@ -1,30 +1,32 @@
 """The dashboard as people get it: a launched Streamlit, a real PostgreSQL and a real Chromium."""
 
-import os
+import json
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from support.alerting import MINUTE, at, commit_drawn
+from support.dashboard import launched
+from typer.testing import CliRunner
 
-import tapewatch
-from dashboard.launch import streamlit_arguments
+from alerts.alerter import Alerter
+from alerts.links import alert_id
+from alerts.rules import Metric, Rule, RuleSet
+from classifier.labels import Labels
+from store.commits import register_model
 from store.corrections import read_corrections
+from store.runs import open_run
+from tapewatch.commands import alerting
 
-SCRIPT = Path(tapewatch.__file__).parent / "dashboard_app.py"
-START_SECONDS = 90
 PATIENCE = 60_000
 CLICKS = 3
 OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
-LOOKING_FOR_ITS_SERVER = re.compile(r"/(documents|subject|system)/_stcore/(health|host-config)$")
+LOOKING_FOR_ITS_SERVER = re.compile(
+    r"/(subject|alerts|documents|system)/_stcore/(health|host-config)$"
+)
 """Opened at a page's own address, Streamlit looks below it first, and then where it is."""
 
 
@@ -72,33 +74,6 @@ def watch(browser) -> Iterator[Callable[..., Page]]:
 @pytest.fixture
 def open_page(watch, address) -> Callable[..., Page]:
     return lambda query="", **how: watch(f"{address}?run=replay{query}", **how)
-
-
-@contextmanager
-def launched(scene, folder) -> Iterator[str]:
-    """A dashboard process, started in a folder that is not the project's."""
-    port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(SCRIPT)]
-    folders = (str(SCRIPT.parent.parent), os.environ.get("PYTHONPATH"))
-    environment = {
-        **os.environ,
-        "TAPEWATCH_DATABASE_URL": scene.database.url,
-        "PYTHONPATH": os.pathsep.join(filter(None, folders)),
-    }
-    with (folder / "log").open("w+b") as log:
-        process = subprocess.Popen(
-            [*command, *streamlit_arguments("127.0.0.1", port)],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait_for(process, f"http://127.0.0.1:{port}/_stcore/health", folder / "log")
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            _end(process)
 
 
 def is_wrong(line) -> bool:
@@ -403,27 +378,74 @@ def test_the_first_run_appears_by_itself(scene, watch, tmp_path):
         page.context.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+MOOD = Rule(
+    name="mood",
+    metric=Metric.NEGATIVE_SHARE,
+    threshold=0.6,
+    scope="symbol",
+    window=3 * MINUTE,
+    every=MINUTE,
+    min_documents=2,
+    severity=8,
+)
 
 
-def _wait_for(process, url, log) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(url, timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
+@pytest.fixture(scope="module")
+def firing(shared):
+    """A run in which an alert fires, as the alerter makes it; its link."""
+    with shared.database.transaction() as connection:
+        register_model(connection, "m", Labels(("Macro",)))
+        run = open_run(connection, "watched")
+    commit_drawn(shared.database, run, "====-----", symbols=("<b>CPLB",))
+    Alerter(shared.database, run, RuleSet(rules=(MOOD,)), notify=True).advance(at(0), finish=True)
+    return f"alerts?run=watched&alert={alert_id('watched', 'mood', '<b>CPLB')}"
 
 
-def _end(process) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+def test_an_alert_is_acknowledged_and_the_command_knows(
+    shared, watch, address, firing, monkeypatch
+):
+    page = watch(f"{address}{firing}")
+    see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
+    see(page.locator(".stVegaLiteChart svg.marks"))
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_role("textbox", name="Your name").fill("ann")
+    page.get_by_role("textbox", name="Comment").fill("on the phone <i>with</i> the desk")
+    page.get_by_role("button", name="Acknowledge").last.click()
+    see(page.get_by_role("button", name="Take acknowledgement back"))
+
+    monkeypatch.setenv("TAPEWATCH_DATABASE_URL", shared.database.url)
+    done = CliRunner().invoke(
+        alerting.app, ["show", "mood", "<b>CPLB", "--run", "watched", "--json"]
+    )
+    told = json.loads(done.stdout)
+    assert told["acknowledged"]
+    (action,) = told["actions"]
+    assert (action["author"], action["comment"]) == ("ann", "on the phone <i>with</i> the desk")
+
+
+@pytest.mark.parametrize("width", [390, 1024])
+def test_the_page_of_alerts_needs_no_scrolling_sideways(watch, address, firing, width):
+    page = watch(f"{address}{firing}", width=width)
+    see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
+    see(page.locator(".stVegaLiteChart svg.marks"))
+    wait_for_idle(page)
+    overflow = "element => element.scrollWidth - element.clientWidth"
+    assert page.locator("html").evaluate(overflow) == 0
+    assert page.get_by_test_id("stMain").evaluate(overflow) == 0
+
+
+def test_an_alert_is_chosen_from_the_list_and_linked_to(watch, address, firing):
+    page = watch(f"{address}{firing.partition('&')[0]}")
+    box = page.locator("[class*=st-key-alert-list-] [data-testid=stDataFrame]")
+    see(box)
+    wait_for_idle(page)
+    box.click(position={"x": 18, "y": 52})
+    see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
+    expect(page).to_have_url(re.compile("alert=[0-9a-f]{12}"), timeout=PATIENCE)
+
+
+def test_a_firing_alert_is_opened_from_the_first_page(watch, address, firing):
+    page = watch(f"{address}?run=watched")
+    page.get_by_role("button", name="Open alert").click()
+    see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
+    expect(page).to_have_url(re.compile(r"/alerts\?.*alert=[0-9a-f]{12}"), timeout=PATIENCE)

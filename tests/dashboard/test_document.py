@@ -38,9 +38,10 @@ EXPLAINED = Explanation(
 
 
 def script(database, explain):
+    from dashboard.access import Access, Role  # noqa: PLC0415
     from dashboard.app import render  # noqa: PLC0415 - Streamlit runs this function's source
 
-    render(database, explain)
+    render(database, explain, access=Access(everybody=Role.OPERATOR))
 
 
 @pytest.fixture

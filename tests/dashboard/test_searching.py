@@ -27,10 +27,13 @@ HOSTILE = (
 
 
 def script(database, explain):
+    from dashboard.access import Access, Role  # noqa: PLC0415
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
     from dashboard.searching import show_documents_page  # noqa: PLC0415
+    from dashboard.signing import admit  # noqa: PLC0415
 
     prepare_page()
+    assert admit(Access(everybody=Role.OPERATOR))
     show_documents_page(database, explain)
 
 
@@ -88,7 +91,7 @@ def test_a_database_that_goes_away_meanwhile_is_told(scene, open_page, monkeypat
     scene.add_documents("replay", 3)
     page = open_page()
     away = Database("postgresql://nobody@127.0.0.1:1/none")
-    monkeypatch.setattr(scene.database, "engine", away.engine)
+    monkeypatch.setattr(scene.database, "reader", away.reader)
     st.cache_data.clear()
     assert "database cannot be reached" in fine(page.run()).error[0].value
     away.close()

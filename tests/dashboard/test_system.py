@@ -24,10 +24,13 @@ HOSTILE = "evil <img src=x onerror=alert(1)> **bold** $x^2$ :red[boo] \u202etxt\
 
 
 def script(database, dry_run):
+    from dashboard.access import Access, Role  # noqa: PLC0415
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
+    from dashboard.signing import admit  # noqa: PLC0415
     from dashboard.system import show_system  # noqa: PLC0415
 
     prepare_page()
+    assert admit(Access(everybody=Role.OPERATOR))
     show_system(database, dry_run)
 
 

@@ -1,0 +1,263 @@
+"""What can be done about an alert from its page: acknowledge, comment, silence; and end a silence.
+
+Knows who may: forms are drawn for those, and ``dashboard.acting`` checks again.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from alerts.actions import AlertView
+from alerts.matchers import MatcherError
+from alerts.rules import duration
+from alerts.silences import SilenceState, state_at
+from dashboard import acting, reading
+from dashboard.access import AccessDeniedError, Deed
+from dashboard.acting import Actor, AlertName
+from dashboard.plain import dated, plain
+from dashboard.signing import ask_name, current_user, may_act, remember_name
+from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT
+from store.database import Database
+from store.errors import DatabaseUnavailableError, StoreError
+from store.silences import Silence
+
+_LONGEST_PATTERN = 200
+_SPECIAL = re.compile(r"[*?\[]")
+_STATE_SIGNS = {
+    SilenceState.ACTIVE: "▲ active",
+    SilenceState.PENDING: "◌ pending",
+    SilenceState.EXPIRED: "● expired",
+}
+
+
+def show_forms(database: Database, view: AlertView) -> None:
+    """The forms for one alert, side by side and folded."""
+    if not may_act(Deed.ACKNOWLEDGE):
+        return
+    alert = AlertName(view.run, view.rule, view.key)
+    with st.container(horizontal=True, key="alert-forms"):
+        if view.acknowledged:
+            _one_line(
+                database,
+                "Take acknowledgement back",
+                ":material/undo:",
+                lambda actor, said: acting.unacknowledge(actor, alert, said),
+            )
+        elif view.active:
+            _one_line(
+                database,
+                "Acknowledge",
+                ":material/done:",
+                lambda actor, said: acting.acknowledge(actor, alert, said),
+            )
+        _one_line(
+            database,
+            "Comment",
+            ":material/chat_bubble:",
+            lambda actor, said: acting.comment_on(actor, alert, said),
+            must_say=True,
+        )
+        with st.popover("Silence", icon=":material/notifications_paused:", key=_key("silence")):
+            _silence_form(database, view.run, literally(view.rule), literally(view.key), "alert")
+
+
+def show_silences(
+    database: Database, run_name: str, silences: Sequence[Silence], now: datetime
+) -> None:
+    """The silences of a run, the latest first, with forms to end one and to begin another."""
+    going_on = [s for s in silences if state_at(s, now) is not SilenceState.EXPIRED]
+    with st.expander(f"Silences ({len(going_on)} in force or to come)", key="silences"):
+        if silences:
+            _silence_table(silences, now)
+        else:
+            st.caption("Nothing was ever silenced in this run.")
+        if not may_act(Deed.SILENCE):
+            return
+        with st.container(horizontal=True, key="silence-forms"):
+            if going_on:
+                with st.popover("End one now", icon=":material/alarm_off:", key=_key("expire")):
+                    _expire_form(database, run_name, going_on)
+            with st.popover("New silence", icon=":material/notifications_paused:", key=_key("new")):
+                _silence_form(database, run_name, "", "", "run")
+
+
+def literally(name: str) -> str:
+    """A name as a pattern that fits it and nothing else."""
+    return _SPECIAL.sub(lambda found: f"[{found[0]}]", name)
+
+
+def tabulate(silences: Sequence[Silence], now: datetime) -> pd.DataFrame:
+    """One row a silence in plain text, the latest first."""
+    rows = [
+        {
+            "Number": silence.id,
+            "State": _STATE_SIGNS[state_at(silence, now)],
+            "Holds back": describe(silence),
+            "From": silence.starts_at,
+            "Until": silence.ends_at,
+            "Who": plain(silence.author, LONGEST_AUTHOR),
+            "Comment": plain(silence.comment, LONGEST_COMMENT),
+        }
+        for silence in reversed(silences)
+    ]
+    return pd.DataFrame(rows)
+
+
+def describe(silence: Silence) -> str:
+    """What a silence is about."""
+    parts = (f"{name}={pattern}" for name, pattern in silence.matchers.items())
+    return plain(", ".join(parts), 300)
+
+
+def _silence_table(silences: Sequence[Silence], now: datetime) -> None:
+    moment = st.column_config.DatetimeColumn
+    st.dataframe(
+        tabulate(silences, now),
+        key="silence-table",
+        hide_index=True,
+        height=min(250, 38 + 35 * len(silences)),
+        column_config={
+            "Number": st.column_config.NumberColumn(width=70),
+            "Holds back": st.column_config.TextColumn(width=300),
+            "From": moment("From (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
+            "Until": moment("Until (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
+            "Comment": st.column_config.TextColumn(width=300),
+        },
+        alt="Silences of this run, the latest first",
+    )
+
+
+def _one_line(
+    database: Database,
+    title: str,
+    icon: str,
+    act: Callable[[Actor, str], None],
+    *,
+    must_say: bool = False,
+) -> None:
+    """A form of a comment and, where nobody signs in, a name."""
+    key = _key(title.lower())
+    with st.popover(title, icon=icon, key=key), st.form(f"{key}-form", border=False):
+        name = ask_name(f"{key}-name")
+        comment = _comment(key, optional=not must_say)
+        sent = st.form_submit_button(title, key=f"{key}-send")
+    if not sent:
+        return
+    if must_say and not comment.strip():
+        _refuse("Write a comment first.")
+        return
+    _do(database, name, lambda actor: act(actor, comment))
+
+
+def _silence_form(database: Database, run_name: str, rule: str, key: str, about: str) -> None:
+    form = f"{_key('silence')}-{about}"
+    with st.form(f"{form}-form", border=False):
+        st.caption("It holds back what all of these fit. `*` stands for anything.")
+        left, right = st.columns(2)
+        with left:
+            patterns = {
+                "rule": _pattern("Rule", f"{form}-rule", rule),
+                "scope": _pattern("Scope", f"{form}-scope", ""),
+            }
+            start = st.datetime_input(
+                "From (UTC); empty: now", value=None, key=f"{form}-start", format="YYYY-MM-DD"
+            )
+        with right:
+            patterns |= {
+                "key": _pattern("Subject", f"{form}-key", key),
+                "severity": _pattern("Severity, such as <=5", f"{form}-severity", ""),
+            }
+            lasting = st.text_input("For", value="2h", key=f"{form}-for", max_chars=20)
+        name = ask_name(f"{form}-name")
+        comment = _comment(form, optional=True)
+        sent = st.form_submit_button("Silence", key=f"{form}-send")
+    if not sent:
+        return
+    given = {name: pattern for name, pattern in patterns.items() if pattern}
+    begin = start.replace(tzinfo=UTC) if start else None
+    try:
+        length = duration(str(lasting))
+    except (ValueError, OverflowError) as error:
+        _refuse(str(error))
+        return
+    _do(
+        database,
+        name,
+        lambda actor: _silence(actor, run_name, given, begin, length, comment),
+    )
+
+
+def _silence(  # noqa: PLR0913 - a silence, who and why
+    actor: Actor,
+    run_name: str,
+    matchers: dict[str, str],
+    start: datetime | None,
+    length: timedelta,
+    comment: str,
+) -> None:
+    acting.silence(actor, run_name, matchers, start, length, comment)
+
+
+def _expire_form(database: Database, run_name: str, going_on: Sequence[Silence]) -> None:
+    key = _key("expire")
+    known = {silence.id: silence for silence in going_on}
+    with st.form(f"{key}-form", border=False):
+        number = st.selectbox(
+            "Silence",
+            list(known),
+            key=f"{key}-number",
+            format_func=lambda number: (
+                f"{number}: {describe(known[number])}, until {dated(known[number].ends_at)}"
+            ),
+        )
+        name = ask_name(f"{key}-name")
+        comment = _comment(key, optional=True)
+        sent = st.form_submit_button("End it now", key=f"{key}-send")
+    if sent and number is not None:
+        _do(database, name, lambda actor: acting.expire(actor, run_name, number, comment))
+
+
+def _pattern(label: str, key: str, value: str) -> str:
+    given = st.text_input(label, value=value, key=key, max_chars=_LONGEST_PATTERN)
+    return str(given or "").strip()
+
+
+def _comment(key: str, *, optional: bool) -> str:
+    hint = "optional" if optional else "what there is to say"
+    given = st.text_input(
+        "Comment", key=f"{key}-comment", max_chars=LONGEST_COMMENT, placeholder=hint
+    )
+    return str(given or "")
+
+
+def _key(name: str) -> str:
+    """Of a form; after an action all forms begin anew, and are folded again."""
+    return f"{name.replace(' ', '-')}-{st.session_state.get('acted', 0)}"
+
+
+def _do(database: Database, name: str, act: Callable[[Actor], None]) -> None:
+    """Act as whoever it is now and draw the page anew, or say why it was not done."""
+    actor = Actor(database, current_user(), name)
+    if not actor.name.strip():
+        _refuse("Type your name first.")
+        return
+    try:
+        act(actor)
+    except DatabaseUnavailableError:
+        raise
+    except (AccessDeniedError, MatcherError, StoreError, OverflowError) as error:
+        _refuse(str(error))
+        return
+    remember_name(name)
+    st.session_state["acted"] = st.session_state.get("acted", 0) + 1
+    for kept in (reading.alert, reading.listed, reading.silences):
+        kept.clear()
+    st.rerun()
+
+
+def _refuse(why: str) -> None:
+    st.error("This was not done:", icon=":material/error:")
+    st.text(plain(why, 600))
