@@ -5,6 +5,8 @@ import streamlit as st
 from dashboard.choices import turn_page
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
+from dashboard.lineup import Models
+from dashboard.model import show_model
 from dashboard.now import show_now
 from dashboard.searching import show_documents_page
 from dashboard.style import apply_style
@@ -14,11 +16,15 @@ from store.database import Database
 
 
 def render(
-    database: Database, explain: Explain | None = None, dry_run: DryRun | None = None
+    database: Database,
+    explain: Explain | None = None,
+    dry_run: DryRun | None = None,
+    models: Models | None = None,
 ) -> None:
     """Draw the dashboard of ``database``; without ``explain``, no document can be explained.
 
-    ``dry_run`` says what would come of trying a run's dead letters again.
+    ``dry_run`` says what would come of trying a run's dead letters again, ``models`` which weights
+    there are.
     """
     prepare_page()
 
@@ -28,6 +34,9 @@ def render(
     def documents() -> None:
         show_documents_page(database, explain)
 
+    def model() -> None:
+        show_model(database, models)
+
     def system() -> None:
         show_system(database, dry_run)
 
@@ -35,6 +44,7 @@ def render(
     pages = [
         st.Page(now, title="Now", default=True),
         st.Page(documents, title="Documents", url_path="documents"),
+        st.Page(model, title="Model", url_path="model"),
         st.Page(system, title="System", url_path="system"),
     ]
     page = st.navigation(pages, position="top")

@@ -13,6 +13,7 @@ import streamlit as st
 from classifier.labels import Labels
 from store import alertlog, buckets, deadletters, health, outbox, search, views
 from store import corrections as feedback
+from store import drift as drifts
 from store import runs as known_runs
 from store.cards import CardRow, read_cards_of_firings
 from store.database import Database
@@ -191,6 +192,13 @@ def models_used(database: Database, run_id: int) -> list[health.ModelUse]:
     """The versions that scored the newest documents."""
     with database.transaction() as connection:
         return health.read_models_used(connection, run_id)
+
+
+@_kept
+def drift_reports(database: Database, run_id: int) -> list[drifts.StoredReport]:
+    """The newest reports on a run's drift, the newest first."""
+    with database.transaction() as connection:
+        return drifts.latest_reports(connection, run_id, 400)
 
 
 @_kept

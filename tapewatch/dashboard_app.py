@@ -24,6 +24,7 @@ from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
 from tapewatch.champion import serving_folder  # noqa: E402
 from tapewatch.database import open_database  # noqa: E402
+from tapewatch.lineup import open_models  # noqa: E402
 from tapewatch.requeueing import Choice, requeue  # noqa: E402
 from tapewatch.settings import Settings  # noqa: E402
 from tapewatch.wiring import existing_run, load_engine  # noqa: E402
@@ -88,7 +89,7 @@ def main() -> None:
         prepare_page()
         render_unavailable()
     else:
-        render(database, _explain, _dry_run(database))
+        render(database, _explain, _dry_run(database), open_models(database))
 
 
 main()
