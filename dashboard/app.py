@@ -8,6 +8,7 @@ from dashboard.frame import say_away, title
 from dashboard.lineup import Models
 from dashboard.model import show_model
 from dashboard.now import show_now
+from dashboard.replays import show_replays
 from dashboard.searching import show_documents_page
 from dashboard.style import apply_style
 from dashboard.system import DryRun, show_system
@@ -34,6 +35,9 @@ def render(
     def documents() -> None:
         show_documents_page(database, explain)
 
+    def replays() -> None:
+        show_replays(database)
+
     def model() -> None:
         show_model(database, models)
 
@@ -44,6 +48,7 @@ def render(
     pages = [
         st.Page(now, title="Now", default=True),
         st.Page(documents, title="Documents", url_path="documents"),
+        st.Page(replays, title="Replays and backtests", url_path="replays"),
         st.Page(model, title="Model", url_path="model"),
         st.Page(system, title="System", url_path="system"),
     ]

@@ -16,7 +16,18 @@ from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
-from store import buckets, cards, corrections, drift, health, pruning, rescoring, runs, views
+from store import (
+    buckets,
+    cards,
+    corrections,
+    drift,
+    health,
+    pruning,
+    rescoring,
+    run_list,
+    runs,
+    views,
+)
 from store.alertlog import lock_cursor, read_progress
 from store.commits import commit_batch, register_model
 from store.database import Database
@@ -256,6 +267,18 @@ def test_the_state_of_the_system_is_told_of_the_newest_documents(database, run):
         health.read_table_sizes(connection)
 
     assert_reads_parts_only(plans)
+
+
+def test_the_list_of_runs_reads_the_ends_of_each(database):
+    with planned(database) as (connection, plans):
+        (listed,) = run_list.list_with_figures(connection)
+
+    assert listed.model == "history"
+    assert_reads_parts_only(plans)
+    ((_, plan),) = plans
+    large = [node for node in nodes(plan) if node.get("Relation Name") in LARGE]
+    assert len(large) == 3
+    assert {node["Node Type"] for node in large} <= {"Index Scan", "Index Only Scan"}
 
 
 def test_drift_reads_its_span(database, run):
