@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.choices import turn_page
+from dashboard.choosing_rules import RulesInUse
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
 from dashboard.lineup import Models
@@ -21,11 +22,12 @@ def render(
     explain: Explain | None = None,
     dry_run: DryRun | None = None,
     models: Models | None = None,
+    rules_in_use: RulesInUse | None = None,
 ) -> None:
     """Draw the dashboard of ``database``; without ``explain``, no document can be explained.
 
     ``dry_run`` says what would come of trying a run's dead letters again, ``models`` which weights
-    there are.
+    there are, ``rules_in_use`` by which rules alerts are judged.
     """
     prepare_page()
 
@@ -36,7 +38,7 @@ def render(
         show_documents_page(database, explain)
 
     def replays() -> None:
-        show_replays(database)
+        show_replays(database, rules_in_use)
 
     def model() -> None:
         show_model(database, models)

@@ -49,7 +49,7 @@ def as_csv(rows: Sequence[FoundDocument]) -> bytes:
         table["symbols"] = [" ".join(row.symbols) for row in rows]
         table["published_at"] = [row.published_at.isoformat() for row in rows]
         for name in _TEXTS:
-            table[name] = pd.Series([_harmless(value) for value in table[name]], dtype=object)
+            table[name] = pd.Series([harmless(value) for value in table[name]], dtype=object)
     return table.to_csv(index=False).encode("utf-8-sig", "replace")
 
 
@@ -60,7 +60,8 @@ def as_parquet(rows: Sequence[FoundDocument]) -> bytes:
     return stream.getvalue()
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
+    """A cell of a CSV that no spreadsheet takes for a formula."""
     if isinstance(value, str) and value.lstrip(" \u00a0").startswith(_FORMULA):
         return f"'{value}"
     return value

@@ -7,6 +7,8 @@ import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish
+from dashboard.choosing_rules import RulesInUse
+from dashboard.comparing import show_comparison
 from dashboard.frame import choose_run, find_runs, say_away, segments
 from dashboard.plain import DASH, plain
 from dashboard.playback import show_playback
@@ -21,8 +23,8 @@ _ROWS = 5
 _TABLE = "run-list"
 
 
-def show_replays(database: Database) -> None:
-    """Draw the page."""
+def show_replays(database: Database, in_use: RulesInUse | None = None) -> None:
+    """Draw the page; without ``in_use``, both sets of rules must be uploaded."""
     runs = find_runs(database)
     if not runs:
         return
@@ -32,7 +34,7 @@ def show_replays(database: Database) -> None:
     publish(run=run.name, part=part)
     try:
         _list(reading.listed_runs(database))
-        _show(database, run, part)
+        _show(database, run, part, in_use)
     except DatabaseUnavailableError:
         say_away()
 
@@ -90,7 +92,7 @@ def _list(runs: Sequence[ListedRun]) -> None:
     )
 
 
-def _show(database: Database, run: RunSummary, part: str) -> None:
+def _show(database: Database, run: RunSummary, part: str, in_use: RulesInUse | None) -> None:
     filled = reading.span(database, run.id)
     if filled is None:
         st.info(
@@ -99,3 +101,5 @@ def _show(database: Database, run: RunSummary, part: str) -> None:
         )
     elif part == "play":
         show_playback(database, run, filled)
+    else:
+        show_comparison(database, run, filled, in_use)

@@ -9,6 +9,7 @@ import typer
 
 from alerts.backtest.history import whole_span
 from alerts.backtest.suggestion import Suggestion, suggest
+from alerts.rule_wording import condition, length
 from alerts.rules import Rule
 from store.runs import LIVE
 from tapewatch import console
@@ -40,8 +41,8 @@ def check(file: RulesArgument = None, as_json: Json = False) -> None:
         return
     columns = ("rule", "scope", "keys", "fires when", "window", "every", "for", "severity")
     shown = [
-        (r.name, r.scope, ", ".join(r.keys) or "every one", _condition(r), _length(r.window),
-         _length(r.every), _length(r.for_duration), r.severity)
+        (r.name, r.scope, ", ".join(r.keys) or "every one", condition(r), length(r.window),
+         length(r.every), length(r.for_duration), r.severity)
         for r in read.rules
     ]  # fmt: skip
     console.print_table("Rules", columns, shown)
@@ -139,15 +140,3 @@ def _plain(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity,
         "receivers": list(rule.receivers),
     }
-
-
-def _condition(rule: Rule) -> str:
-    return f"{rule.metric.value.replace('_', ' ')} {rule.operator} {rule.threshold:g}"
-
-
-def _length(span: timedelta) -> str:
-    minutes = int(span / timedelta(minutes=1))
-    hours, rest = divmod(minutes, 60)
-    if not hours:
-        return f"{minutes}m"
-    return f"{hours}h{rest:02}m" if rest else f"{hours}h"
