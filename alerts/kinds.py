@@ -113,6 +113,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The number that makes it laxer or stricter; None: it has none."""
         return None
 
+    @property
+    def severity_shown(self) -> int | None:
+        """The severity of its alerts; None where it follows from what is found."""
+        return self.severity or USUAL_SEVERITY
+
     def severity_of(self, found: int | None) -> int:
         """The severity of an alert whose finding asks for ``found``; what is written goes first."""
         return self.severity or found or USUAL_SEVERITY
@@ -206,6 +211,11 @@ class SpikeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     min_band: float | None = None
     history: timedelta = timedelta(days=28)
     min_history: timedelta = timedelta(days=7)
+
+    @property
+    def severity_shown(self) -> int | None:
+        """See ``Rule``."""
+        return self.severity
 
     @property
     def level(self) -> float:
@@ -303,6 +313,11 @@ class CompositeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     all_of: tuple[str, ...] = msgspec.field(name="all", default=())
     any_of: tuple[str, ...] = msgspec.field(name="any", default=())
     min_documents: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    @property
+    def severity_shown(self) -> int | None:
+        """See ``Rule``."""
+        return self.severity
 
     @property
     def members(self) -> tuple[str, ...]:

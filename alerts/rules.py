@@ -53,6 +53,7 @@ __all__ = [
     "TrendRule",
     "duration",
     "load_rules",
+    "locate_mistakes",
     "parse_rules",
 ]
 
@@ -100,16 +101,27 @@ def load_rules(path: Path, environment: Mapping[str, str] | None = None) -> Rule
         content = path.read_bytes()
     except OSError as error:
         raise RulesError(f"cannot read the rules file {path}: {error.strerror}") from error
+    return locate_mistakes(content, str(path), environment or {})
+
+
+def locate_mistakes(
+    content: bytes, where: str, environment: Mapping[str, str] | None = None
+) -> RuleSet:
+    """``parse_rules``, whose RulesError names the line, too, where it is known."""
     try:
-        return parse_rules(content, str(path), environment or {})
+        return parse_rules(content, where, environment)
     except RulesError as error:
-        said = str(error).removeprefix(f"{path}: ")
+        said = str(error).removeprefix(f"{where}: ")
         line = line_of(content.decode("utf-8", "replace"), said)
-        raise (RulesError(f"{path}:{line}: {said}") if line else error) from error.__cause__
+        raise (RulesError(f"{where}:{line}: {said}") if line else error) from error.__cause__
 
 
-def parse_rules(content: bytes, where: str, environment: Mapping[str, str]) -> RuleSet:
-    """The rules in ``content``; ``where`` names them in messages. Raises RulesError."""
+def parse_rules(content: bytes, where: str, environment: Mapping[str, str] | None) -> RuleSet:
+    """The rules in ``content``; ``where`` names them in messages. Raises RulesError.
+
+    Without an ``environment`` the receivers stay as they are written and no template is read:
+    such rules can be judged by, but nobody can be told.
+    """
     try:
         plain = tomllib.loads(content.decode("utf-8"))
         _read_durations(plain)
@@ -119,13 +131,14 @@ def parse_rules(content: bytes, where: str, environment: Mapping[str, str]) -> R
         raise RulesError(f"{where}: {error}") from error
     _check_names(rules, where)
     _check_policies(rules, where)
-    templates = Path(where).parent / rules.templates
-    receivers = resolve(rules.receivers, templates, where, environment)
-    rules = msgspec.structs.replace(rules, receivers=receivers, templates=str(templates))
-    check_routing(rules.routes, rules.maintenance, {r.name for r in receivers}, where)
+    if environment is not None:
+        templates = Path(where).parent / rules.templates
+        receivers = resolve(rules.receivers, templates, where, environment)
+        rules = msgspec.structs.replace(rules, receivers=receivers, templates=str(templates))
+    check_routing(rules.routes, rules.maintenance, {r.name for r in rules.receivers}, where)
+    folder = None if environment is None else Path(where).parent
     checked = tuple(
-        _checked(rule, rules, Path(where).parent, f"{where}: rule {rule.name!r}")
-        for rule in rules.rules
+        _checked(rule, rules, folder, f"{where}: rule {rule.name!r}") for rule in rules.rules
     )
     return msgspec.structs.replace(rules, rules=checked)
 
@@ -187,8 +200,11 @@ def _check_policies(rules: RuleSet, where: str) -> None:
         raise RulesError(f"{where}: {found[0]}")
 
 
-def _checked(rule: AnyRule, rules: RuleSet, folder: Path, where: str) -> AnyRule:
-    """The rule with its watch-list read and its overrides resolved. Raises RulesError."""
+def _checked(rule: AnyRule, rules: RuleSet, folder: Path | None, where: str) -> AnyRule:
+    """The rule with its watch-list read from ``folder`` and its overrides resolved.
+
+    Raises RulesError.
+    """
     rule = resolve_overrides(_with_watchlist(rule, folder, where), where)
     for fault in rule.faults():
         raise RulesError(f"{where}: {fault}")
@@ -200,9 +216,11 @@ def _checked(rule: AnyRule, rules: RuleSet, folder: Path, where: str) -> AnyRule
     return rule
 
 
-def _with_watchlist(rule: AnyRule, folder: Path, where: str) -> AnyRule:
+def _with_watchlist(rule: AnyRule, folder: Path | None, where: str) -> AnyRule:
     if rule.watchlist is None:
         return rule
+    if folder is None:
+        raise RulesError(f"{where}: `watchlist` is a file beside the rules; here, write the `keys`")
     if rule.keys or rule.aliases or rule.names:
         raise RulesError(f"{where}: `watchlist` stands instead of `keys`, `aliases` and `names`")
     if rule.scope == "all":

@@ -5,10 +5,14 @@ import streamlit as st
 from dashboard.access import LOOK_ONLY, Access
 from dashboard.alert_page import show_alerts_page
 from dashboard.choices import turn_page
+from dashboard.choosing_rules import RulesInUse
 from dashboard.explaining import Explain
 from dashboard.frame import say_away, title
+from dashboard.lineup import Models
 from dashboard.links import go_to, remember_pages
+from dashboard.model import show_model
 from dashboard.now import show_now
+from dashboard.replays import show_replays
 from dashboard.searching import show_documents_page
 from dashboard.signing import admit, show_who
 from dashboard.style import apply_style
@@ -19,16 +23,19 @@ from dashboard.wanted import take_link
 from store.database import Database
 
 
-def render(
+def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
     database: Database,
     explain: Explain | None = None,
     dry_run: DryRun | None = None,
+    models: Models | None = None,
+    rules_in_use: RulesInUse | None = None,
     access: Access = LOOK_ONLY,
 ) -> None:
     """Draw the dashboard of ``database``; without ``explain``, no document can be explained.
 
-    ``dry_run`` says what would come of trying a run's dead letters again. ``access`` says who
-    may do what; by default everybody may look, and no more.
+    ``dry_run`` says what would come of trying a run's dead letters again, ``models`` which weights
+    there are, ``rules_in_use`` by which rules alerts are judged. ``access`` says who may do what;
+    by default everybody may look, and no more.
     """
     prepare_page()
     if not admit(access):
@@ -46,6 +53,12 @@ def render(
     def documents() -> None:
         show_documents_page(database, explain)
 
+    def replays() -> None:
+        show_replays(database, rules_in_use)
+
+    def model() -> None:
+        show_model(database, models)
+
     def system() -> None:
         show_system(database, dry_run)
 
@@ -55,6 +68,8 @@ def render(
         st.Page(subject, title="Topic & symbol", url_path="subject"),
         st.Page(alerts, title="Alerts", url_path="alerts"),
         st.Page(documents, title="Documents", url_path="documents"),
+        st.Page(replays, title="Replays and backtests", url_path="replays"),
+        st.Page(model, title="Model", url_path="model"),
         st.Page(system, title="System", url_path="system"),
     ]
     page = st.navigation(pages, position="top")

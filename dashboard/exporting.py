@@ -63,7 +63,7 @@ def as_csv(rows: Sequence[FoundDocument]) -> bytes:
         table["symbols"] = [" ".join(row.symbols) for row in rows]
         table["published_at"] = [row.published_at.isoformat() for row in rows]
         for name in _TEXTS:
-            table[name] = pd.Series([_harmless(value) for value in table[name]], dtype=object)
+            table[name] = pd.Series([harmless(value) for value in table[name]], dtype=object)
     return table.to_csv(index=False).encode("utf-8-sig", "replace")
 
 
@@ -89,7 +89,7 @@ def tabulate_series(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def series_as_csv(tables: Mapping[str, pd.DataFrame]) -> bytes:
     """UTF-8 with a byte order mark; times as ISO 8601."""
     table = tabulate_series(tables)
-    table["subject"] = pd.Series([_harmless(name) for name in table["subject"]], dtype=object)
+    table["subject"] = pd.Series([harmless(name) for name in table["subject"]], dtype=object)
     for name in ("start", "end"):
         table[name] = [at.isoformat() for at in table[name]]
     return table.to_csv(index=False).encode("utf-8-sig", "replace")
@@ -102,7 +102,8 @@ def series_as_parquet(tables: Mapping[str, pd.DataFrame]) -> bytes:
     return stream.getvalue()
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
+    """A cell of a CSV that no spreadsheet takes for a formula."""
     if isinstance(value, str) and value.lstrip(" \u00a0").startswith(_FORMULA):
         return f"'{value}"
     return value

@@ -13,8 +13,19 @@ import streamlit as st
 
 from alerts import actions, listing
 from classifier.labels import Labels
-from store import alertlog, buckets, deadletters, health, movement, outbox, search, views
+from store import (
+    alertlog,
+    buckets,
+    deadletters,
+    health,
+    movement,
+    outbox,
+    run_list,
+    search,
+    views,
+)
 from store import corrections as feedback
+from store import drift as drifts
 from store import runs as known_runs
 from store import silences as known_silences
 from store.cards import CardRow, read_cards_of_alert, read_cards_of_firings
@@ -221,6 +232,27 @@ def models_used(database: Database, run_id: int) -> list[health.ModelUse]:
     """The versions that scored the newest documents."""
     with database.reading() as connection:
         return health.read_models_used(connection, run_id)
+
+
+@_kept
+def listed_runs(database: Database) -> list[run_list.ListedRun]:
+    """Every run with what one chooses it by, the newest first."""
+    with database.transaction() as connection:
+        return run_list.list_with_figures(connection)
+
+
+@st.cache_data(ttl=60.0, max_entries=64, show_spinner=False, hash_funcs=_BY_URL)
+def finished_bins(database: Database, part: views.Slice, size: timedelta) -> list[views.Bin]:
+    """The sums of each key in each bin, of a run that is complete."""
+    with database.transaction() as connection:
+        return views.read_bins(connection, part, size)
+
+
+@_kept
+def drift_reports(database: Database, run_id: int) -> list[drifts.StoredReport]:
+    """The newest reports on a run's drift, the newest first."""
+    with database.transaction() as connection:
+        return drifts.latest_reports(connection, run_id, 400)
 
 
 @_kept

@@ -19,6 +19,8 @@ class Palette:
     volume: str
     negative: str
     heat: tuple[str, ...]
+    series: tuple[str, ...]
+    """Lines beside each other, after Okabe and Ito; each has a dash and a mark of its own too."""
 
 
 LIGHT = Palette(
@@ -31,6 +33,7 @@ LIGHT = Palette(
     volume="#b4c2ca",
     negative="#c2421f",
     heat=("#7fabc6", "#c3cfd1", "#e9c9a4", "#dd7f4d", "#b4340f"),
+    series=("#0072b2", "#b5651d", "#00805f", "#a8497f", "#4a4a4a"),
 )
 
 DARK = Palette(
@@ -43,6 +46,7 @@ DARK = Palette(
     volume="#46545f",
     negative="#ff8a5c",
     heat=("#3f7896", "#485a66", "#80664f", "#cf7441", "#ff8f5e"),
+    series=("#56b4e9", "#e69f00", "#2fc99a", "#e08fbf", "#c9c9c9"),
 )
 
 HEAT_SHARES = (0.0, 0.2, 0.35, 0.55, 0.8)

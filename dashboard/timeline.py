@@ -28,15 +28,16 @@ _LEFT = 44
 """Room for the labels on the left of both charts, so that their times stand above each other."""
 
 
-def draw_timeline(
+def draw_timeline(  # noqa: PLR0913 - what is drawn, and up to when
     view: View,
     bins: list[Bin],
     alerts: Sequence[Alert],
     chosen: tuple[datetime, datetime] | None,
     palette: Palette,
+    until: datetime | None = None,
 ) -> None:
-    """Draw the share with its alerts, and the volume under it."""
-    steps = roll(bins, view.start, view.end, view.step, view.window)
+    """Draw the share with its alerts, and the volume under it; of ``until`` on nothing is known."""
+    steps = roll(bins, view.start, min(until or view.end, view.end), view.step, view.window)
     marks = mark(alerts, view.start, view.end, view.newest)
     shaded = _shade(chosen, view)
     draw(

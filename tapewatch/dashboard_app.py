@@ -16,6 +16,7 @@ sys.path[:] = [folder for folder in sys.path if folder != str(Path(__file__).res
 
 import streamlit as st  # noqa: E402
 
+from alerts.rules import RuleSet  # noqa: E402
 from classifier.attribution import Explanation, ExplanationError  # noqa: E402
 from classifier.errors import ClassifierError  # noqa: E402
 from dashboard.access import Access  # noqa: E402
@@ -25,10 +26,11 @@ from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
 from tapewatch.champion import serving_folder  # noqa: E402
 from tapewatch.database import open_database  # noqa: E402
+from tapewatch.lineup import open_models  # noqa: E402
 from tapewatch.login import read_access  # noqa: E402
 from tapewatch.requeueing import Choice, requeue  # noqa: E402
 from tapewatch.settings import Settings  # noqa: E402
-from tapewatch.wiring import existing_run, load_engine  # noqa: E402
+from tapewatch.wiring import existing_run, load_engine, read_rules  # noqa: E402
 
 if TYPE_CHECKING:
     from dashboard.explaining import Explain
@@ -87,6 +89,12 @@ def _dry_run(database: Database) -> DryRun:
     return told
 
 
+def _rules_in_use() -> tuple[str, RuleSet]:
+    """The rules file of the settings, read anew, so that a change is followed."""
+    settings = Settings()
+    return settings.rules.name, read_rules(settings)
+
+
 def main() -> None:
     """Draw the page, or say that the database is away."""
     try:
@@ -95,7 +103,8 @@ def main() -> None:
         prepare_page()
         render_unavailable()
     else:
-        render(database, _explain, _dry_run(database), _access())
+        models = open_models(database)
+        render(database, _explain, _dry_run(database), models, _rules_in_use, _access())
 
 
 main()

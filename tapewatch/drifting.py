@@ -40,6 +40,9 @@ SAMPLE = 5_000
 LONGEST_PAUSE = timedelta(minutes=1)
 """How often a schedule looks whether something is due."""
 
+DAY, DAYS = timedelta(days=1), 31
+"""A replay is measured day by day, so many days at most."""
+
 _DRIFT_LOCK = 0x6472_6966
 
 
@@ -116,6 +119,30 @@ def measure_run(  # noqa: PLR0913 - what a report is about
     with database.transaction() as connection:
         save_report(connection, report)
     return report
+
+
+def measure_days(database: Database, weights: Weights, run: Run, now: datetime) -> list[Measured]:
+    """Measure and keep what of a run has no report yet, a day (UTC) each, the oldest first.
+
+    Of the live run the last 24 hours, as the schedule would; of a replay its last ``DAYS`` days.
+    The last day of one that still goes on is measured anew. Raises DriftError, RegistryError.
+    """
+    with database.transaction() as connection:
+        known = {(r.window_start, r.window_end) for r in latest_reports(connection, run.id, 500)}
+        extent = span_of(connection, run.id)
+    if run.name == LIVE or extent is None:
+        return [measure_run(database, weights, run, *window(database, run, DAY, now))]
+    days = _days(*extent)
+    if run.finished_at is None:
+        known -= {days[-1]}
+    return [measure_run(database, weights, run, *day) for day in days if day not in known]
+
+
+def _days(first: datetime, last: datetime) -> list[tuple[datetime, datetime]]:
+    """The days from midnight to midnight that hold the two, the last ``DAYS`` of them."""
+    begin = last.replace(hour=0, minute=0, second=0, microsecond=0)
+    count = min(DAYS, -(-(begin - first) // DAY) + 1)
+    return [(begin - n * DAY, begin - (n - 1) * DAY) for n in reversed(range(count))]
 
 
 def read_reference(folder: Path) -> tuple[Labels, Reference]:

@@ -5,6 +5,7 @@ Times are event time. Rules are compared by what they say of a subject, whatever
 
 import bisect
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,13 +75,24 @@ def read_known_events(path: Path) -> list[KnownEvent]:
     Times are ISO 8601, in UTC where they name no zone. Raises KnownEventsError.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if "start" not in (reader.fieldnames or ()):
-                raise KnownEventsError(f"{path}: there is no column `start` in its first line")
-            return [_known(row, f"{path}:{reader.line_num}") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise KnownEventsError(f"cannot read the known events of {path}: {error}") from error
+    return parse_known_events(content, str(path))
+
+
+def parse_known_events(content: bytes, where: str) -> list[KnownEvent]:
+    """The known events in the bytes of such a CSV; ``where`` names it in messages.
+
+    Raises KnownEventsError.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        if "start" not in (reader.fieldnames or ()):
+            raise KnownEventsError(f"{where}: there is no column `start` in its first line")
+        return [_known(row, f"{where}:{reader.line_num}") for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise KnownEventsError(f"cannot read the known events of {where}: {error}") from error
 
 
 def _known(row: dict[str, str | None], where: str) -> KnownEvent:

@@ -69,7 +69,7 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
     """What ``work`` makes of every key that some rule judges, in order of scope and key.
 
     Several keys are read at once, each in a transaction of its own. ``on_progress`` is told how
-    many keys are done, and of how many.
+    many keys are done, and of how many; what it raises leaves the keys unread that wait.
     """
     with database.transaction() as connection:
         wanted = list(_wanted(connection, run_id, rules))
@@ -83,9 +83,12 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
         return work(Subject(scope, key, of_key, minutes, began))
 
     with ThreadPoolExecutor(READERS) as pool:
-        for done, result in enumerate(pool.map(read, wanted), 1):
-            yield result
-            on_progress(done, len(wanted))
+        try:
+            for done, result in enumerate(pool.map(read, wanted), 1):
+                yield result
+                on_progress(done, len(wanted))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,13 +16,17 @@ from alerts.backtest.comparison import (
     judge_firings,
     read_known_events,
 )
-from alerts.backtest.firings import Firing, firings, loads
-from alerts.backtest.history import judge_history, whole_span
-from alerts.finders import Stretch
+from alerts.backtest.firings import loads
+from alerts.backtest.report import (
+    Result,
+    known_within,
+    plain_firing,
+    plain_judgement,
+    report,
+    run_backtest,
+)
 from alerts.rules import RuleSet
-from store.alertlog import EventRow
 from store.database import Database
-from store.digest import digest_events
 from store.runs import LIVE, Run
 from tapewatch import console
 from tapewatch.commands.options import Json, RunName
@@ -36,15 +39,6 @@ MINUTE = timedelta(minutes=1)
 
 class PlotError(RuntimeError):
     """A picture cannot be drawn; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one set of rules came to."""
-
-    events: Sequence[EventRow]
-    firings: Sequence[Firing]
-    span: Stretch
 
 
 def backtest(  # noqa: PLR0913 - the options of the command
@@ -86,29 +80,24 @@ def backtest(  # noqa: PLR0913 - the options of the command
     comparison = compare(new.firings, old.firings, new.span.until) if old else None
     judgement = None
     if events is not None:
-        of_span = _within(events, new.span)
+        of_span = known_within(events, new.span)
         judgement = judge_firings(new.firings, of_span, early * MINUTE, late * MINUTE)
     if plot is not None:
         _plot(plot, new, old, events or ())
     if as_json:
-        console.print_json(_report(run, new, comparison, judgement, seconds))
+        console.print_json(report(run, new, comparison, judgement, seconds))
     else:
         _show(run, new, comparison, judgement, limit, seconds)
 
 
 def _judged(database: Database, run: Run, rules: RuleSet, name: str) -> Result | None:
-    with database.transaction() as connection:
-        span = whole_span(connection, run.id)
-    if span is None:
-        return None
     with console.progress_bar() as progress:
         task = progress.add_task(f"Judging by {name}", total=None, detail="")
 
         def on_progress(done: int, keys: int) -> None:
             progress.update(task, completed=done, total=keys, detail=f"{done:,} of {keys:,} keys")
 
-        events = judge_history(database, run.id, rules, span, on_progress)
-    return Result(events, firings(events), span)
+        return run_backtest(database, run.id, rules, on_progress)
 
 
 def _plot(path: Path, new: Result, old: Result | None, known: Sequence[KnownEvent]) -> None:
@@ -124,80 +113,6 @@ def _plot(path: Path, new: Result, old: Result | None, known: Sequence[KnownEven
         raise PlotError(f"cannot write the picture {path}: {error.strerror}") from error
 
 
-def _within(events: Sequence[KnownEvent], span: Stretch) -> list[KnownEvent]:
-    """Those that the run could know of."""
-    return [event for event in events if event.end > span.after and event.start <= span.until]
-
-
-def _report(
-    run: str,
-    new: Result,
-    comparison: Comparison | None,
-    judgement: Judgement | None,
-    seconds: float,
-) -> dict[str, Any]:
-    report: dict[str, Any] = {
-        "run": run,
-        "start": new.span.after.isoformat(),
-        "end": new.span.until.isoformat(),
-        "alerts": [_plain(firing) for firing in new.firings],
-        "events": len(new.events),
-        "digest": digest_events(new.events),
-        "load": [
-            {
-                "rule": load.rule,
-                "key": load.key,
-                "alerts": load.firings,
-                "alerts_per_week": round(load.per_week, 4),
-                "alert_minutes_per_week": round(load.minutes_per_week, 3),
-            }
-            for load in loads(new.firings, new.span.after, new.span.until)
-        ],
-        "seconds": round(seconds, 2),
-    }
-    if comparison is not None:
-        report["against"] = {
-            "added": [_plain(firing) for firing in comparison.added],
-            "gone": [_plain(firing) for firing in comparison.gone],
-            "shared": len(comparison.shared),
-        }
-    if judgement is not None:
-        report["known"] = _judgement(judgement)
-    return report
-
-
-def _judgement(judgement: Judgement) -> dict[str, Any]:
-    delay = judgement.median_delay
-    return {
-        "events": len(judgement.found),
-        "told": sum(finding.firing is not None for finding in judgement.found),
-        "true_alerts": len(judgement.true),
-        "false_alerts": len(judgement.false),
-        "precision": judgement.precision,
-        "recall": judgement.recall,
-        "median_delay_minutes": None if delay is None else round(delay / MINUTE, 2),
-        "missed": [
-            {"start": event.start.isoformat(), "key": event.key, "name": event.name}
-            for event in (finding.event for finding in judgement.found if finding.firing is None)
-        ],
-    }
-
-
-def _plain(firing: Firing) -> dict[str, Any]:
-    first = firing.first
-    return {
-        "rule": first.rule,
-        "scope": first.scope,
-        "key": first.key,
-        "severity": first.severity,
-        "fired_at": firing.fired_at.isoformat(),
-        "resolved_at": firing.resolved_at.isoformat() if firing.resolved_at else None,
-        "value": first.value,
-        "documents": first.documents,
-        "reason": first.reason,
-    }
-
-
 def _show(  # noqa: PLR0913 - what is said of a backtest
     run: str,
     new: Result,
@@ -208,7 +123,7 @@ def _show(  # noqa: PLR0913 - what is said of a backtest
 ) -> None:
     span = new.span
     weeks = (span.until - span.after) / timedelta(days=7)
-    console.print_alerts([{**_plain(firing), "run": run} for firing in new.firings[:limit]])
+    console.print_alerts([{**plain_firing(firing), "run": run} for firing in new.firings[:limit]])
     if len(new.firings) > limit:
         console.output.print(f"... and {len(new.firings) - limit:,} more: --limit lists them")
     rows = [
@@ -235,7 +150,7 @@ def _show_changes(run: str, comparison: Comparison, limit: int) -> None:
     for title, some in (("New", comparison.added), ("No longer", comparison.gone)):
         if some:
             console.output.print(f"{title}, {len(some):,}:")
-            console.print_alerts([{**_plain(firing), "run": run} for firing in some[:limit]])
+            console.print_alerts([{**plain_firing(firing), "run": run} for firing in some[:limit]])
     console.output.print(
         f"Against the other rules: {len(comparison.added):,} new, {len(comparison.gone):,} gone, "
         f"{len(comparison.shared):,} of the same alarm"
@@ -243,7 +158,7 @@ def _show_changes(run: str, comparison: Comparison, limit: int) -> None:
 
 
 def _told(judgement: Judgement) -> str:
-    figures = _judgement(judgement)
+    figures = plain_judgement(judgement)
     precision, recall, delay = (
         figures[name] for name in ("precision", "recall", "median_delay_minutes")
     )

@@ -1,7 +1,7 @@
 """``models``, ``promote`` and ``rollback``: which weights there are, and which of them serve."""
 
 import getpass
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from alerts.rules import RuleSet
 from classifier.continual.promotion import Card, Decision, Reason, decide, read_card
 from classifier.continual.registry import (
     NoChallengerError,
@@ -24,6 +23,7 @@ from classifier.continual.registry import (
 from tapewatch import console
 from tapewatch.champion import fixed_weights, open_registry
 from tapewatch.commands.options import Json, RulesFile
+from tapewatch.lineup import watched_topics
 from tapewatch.settings import Settings
 from tapewatch.wiring import load_engine, read_rules
 
@@ -113,13 +113,6 @@ def rollback(
         console.print_json({"rolled_back": champion, "champion": serving})
     else:
         console.output.print(f"{champion} is rolled back; {serving} serves again")
-
-
-def watched_topics(rules: RuleSet, topics: Iterable[str]) -> frozenset[str]:
-    """The topics that rules watch: those they name, or all ``topics`` where one names none."""
-    by_topic = [rule for rule in rules.rules if rule.scope == "topic"]
-    named = {key for rule in by_topic for key in rule.keys}
-    return frozenset(named if all(rule.keys for rule in by_topic) else named | set(topics))
 
 
 def refusal(decision: Decision, version: str) -> str:

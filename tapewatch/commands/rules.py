@@ -9,7 +9,8 @@ import typer
 
 from alerts.backtest.history import whole_span
 from alerts.backtest.suggestion import Suggestion, suggest
-from alerts.kinds import AnyRule, CompositeRule, SpikeRule
+from alerts.kinds import AnyRule
+from alerts.rule_wording import length
 from store.runs import LIVE
 from tapewatch import console
 from tapewatch.commands.options import Json, RulesFile, RunName
@@ -136,31 +137,17 @@ def _plain(rule: AnyRule) -> dict[str, Any]:
         "every_seconds": rule.every.total_seconds(),
         "for_seconds": rule.for_duration.total_seconds(),
         "min_documents": rule.min_documents,
-        "severity": rule.severity_of(None) if rule.severity or not _finds(rule) else None,
+        "severity": rule.severity_shown,
         "receivers": list(rule.receivers),
         "overrides": sum(len(override["keys"]) for override in rule.overrides),
     }
 
 
-def _finds(rule: AnyRule) -> bool:
-    """Whether the severity follows from what is found."""
-    return isinstance(rule, SpikeRule | CompositeRule)
-
-
 def _shown(rule: AnyRule) -> tuple[object, ...]:
     keys = ", ".join(rule.keys[:_SHOWN_KEYS]) or "every one"
     more = len(rule.keys) - _SHOWN_KEYS
-    plain = _plain(rule)
     return (
         rule.name, rule.type, rule.scope, f"{keys} and {more} more" if more > 0 else keys,
-        rule.condition, _length(rule.window), _length(rule.every), _length(rule.for_duration),
-        plain["severity"] or "as found",
+        rule.condition, length(rule.window), length(rule.every), length(rule.for_duration),
+        rule.severity_shown or "as found",
     )  # fmt: skip
-
-
-def _length(span: timedelta) -> str:
-    minutes = int(span / timedelta(minutes=1))
-    hours, rest = divmod(minutes, 60)
-    if not hours:
-        return f"{minutes}m"
-    return f"{hours}h{rest:02}m" if rest else f"{hours}h"

@@ -26,6 +26,7 @@ from store import (
     movement,
     pruning,
     rescoring,
+    run_list,
     runs,
     views,
 )
@@ -292,6 +293,18 @@ def test_the_state_of_the_system_is_told_of_the_newest_documents(database, run):
         health.read_table_sizes(connection)
 
     assert_reads_parts_only(plans)
+
+
+def test_the_list_of_runs_reads_the_ends_of_each(database):
+    with planned(database) as (connection, plans):
+        (listed,) = run_list.list_with_figures(connection)
+
+    assert listed.model == "history"
+    assert_reads_parts_only(plans)
+    ((_, plan),) = plans
+    large = [node for node in nodes(plan) if node.get("Relation Name") in LARGE]
+    assert len(large) == 3
+    assert {node["Node Type"] for node in large} <= {"Index Scan", "Index Only Scan"}
 
 
 def test_drift_reads_its_span(database, run):

@@ -21,9 +21,9 @@ from store.commits import commit_batch, register_model
 from store.database import Database
 from store.drift import latest_reports
 from store.preparing import prepare_batch
-from store.runs import delete_run, open_run
+from store.runs import delete_run, find_run, finish_run, open_run
 from tapewatch.commands import drift as commands
-from tapewatch.drifting import DriftSchedule, Weights, due, measure_run, window
+from tapewatch.drifting import DAYS, DriftSchedule, Weights, due, measure_days, measure_run, window
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -125,6 +125,50 @@ def test_only_documents_of_the_span_count(database, run, registry):
     report = measure_run(database, Weights(registry), run, NOON, NOON + HOUR / 2)
 
     assert report.documents == sum(number % 60 < 30 for number in range(400))
+
+
+def test_a_replay_is_measured_day_by_day_and_each_day_once(database, run, registry):
+    fill(database, run, 600, minutes=50 * 60)
+    fill(database, run, 1, first=50 * 60 - 1, minutes=50 * 60)
+    with database.transaction() as connection:
+        finish_run(connection, run.id)
+        run = find_run(connection, run.name)
+
+    made = measure_days(database, Weights(registry), run, NOON)
+
+    assert [(each.window_start - NOON) / HOUR for each in made] == [-12, 12, 36]
+    assert [each.window_end - each.window_start for each in made] == [24 * HOUR] * 3
+    assert [each.documents for each in made] == [600, 0, 1]
+    assert measure_days(database, Weights(registry), run, NOON) == []
+
+
+def test_the_last_day_of_a_replay_that_goes_on_is_measured_anew(database, run, registry):
+    fill(database, run, 2, minutes=30 * 60)
+    fill(database, run, 1, first=30 * 60 - 1, minutes=30 * 60)
+    first = measure_days(database, Weights(registry), run, NOON)
+    again = measure_days(database, Weights(registry), run, NOON)
+
+    assert len(first) == 2
+    assert [each.window_start for each in again] == [NOON + 12 * HOUR]
+
+
+def test_a_long_replay_is_measured_for_so_many_days_at_most(database, run, registry):
+    fill(database, run, 1)
+    fill(database, run, 1, first=60 * 24 * 40, minutes=60 * 24 * 40 + 1)
+
+    made = measure_days(database, Weights(registry), run, NOON)
+
+    assert len(made) == DAYS
+    assert made[-1].documents == 1
+
+
+def test_the_live_run_is_measured_over_the_last_day(database, registry):
+    with database.transaction() as connection:
+        live = open_run(connection, "live")
+    (made,) = measure_days(database, Weights(registry), live, NOON)
+    assert (made.window_start, made.window_end) == (NOON - 24 * HOUR, NOON)
+    with database.transaction() as connection:
+        delete_run(connection, "live")
 
 
 @pytest.mark.parametrize(("rows", "verdict"), [(199, Verdict.TOO_FEW), (200, Verdict.STABLE)])

@@ -21,7 +21,8 @@ from classifier.continual.registry import (
 from classifier.engine import Engine
 from tapewatch import champion as champions
 from tapewatch.commands import models as commands
-from tapewatch.commands.models import PromotionRefusedError, watched_topics
+from tapewatch.commands.models import PromotionRefusedError
+from tapewatch.lineup import watched_topics
 
 TOPICS = {"Banks": "loan", "Oil": "barrel"}
 WORDS = {"negative": "falls", "positive": "rises"}

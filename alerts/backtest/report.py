@@ -1,0 +1,133 @@
+"""A backtest as a whole: what one set of rules came to on a run, and that as plain data.
+
+The command and the dashboard say the same of it. Draws and prints nothing.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from alerts.backtest.comparison import Comparison, Judgement, KnownEvent
+from alerts.backtest.firings import Firing, firings, loads
+from alerts.backtest.history import Progress, judge_history, whole_span
+from alerts.finders import Stretch
+from alerts.rules import RuleSet
+from store.alertlog import EventRow
+from store.database import Database
+from store.digest import digest_events
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one set of rules came to."""
+
+    events: Sequence[EventRow]
+    firings: Sequence[Firing]
+    span: Stretch
+
+
+def run_backtest(
+    database: Database,
+    run_id: int,
+    rules: RuleSet,
+    on_progress: Progress = lambda _done, _keys: None,
+) -> Result | None:
+    """Judge a run's whole history; None while it holds no document.
+
+    What ``on_progress`` raises ends it.
+    """
+    with database.transaction() as connection:
+        span = whole_span(connection, run_id)
+    if span is None:
+        return None
+    events = judge_history(database, run_id, rules, span, on_progress)
+    return Result(events, firings(events), span)
+
+
+def digest_rules(rules: RuleSet) -> str:
+    """What tells rules that judge differently apart; comments and receivers do not count."""
+    judged = [msgspec.structs.replace(rule, receivers=()) for rule in rules.rules]
+    return hashlib.sha256(msgspec.json.encode(judged)).hexdigest()
+
+
+def known_within(events: Iterable[KnownEvent], span: Stretch) -> list[KnownEvent]:
+    """Those that the run could know of."""
+    return [event for event in events if event.end > span.after and event.start <= span.until]
+
+
+def report(
+    run: str,
+    result: Result,
+    comparison: Comparison | None,
+    judgement: Judgement | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """All of it as plain data; ``comparison`` has the result's firings as the new ones."""
+    plain: dict[str, Any] = {
+        "run": run,
+        "start": result.span.after.isoformat(),
+        "end": result.span.until.isoformat(),
+        "alerts": [plain_firing(firing) for firing in result.firings],
+        "events": len(result.events),
+        "digest": digest_events(result.events),
+        "load": [
+            {
+                "rule": load.rule,
+                "key": load.key,
+                "alerts": load.firings,
+                "alerts_per_week": round(load.per_week, 4),
+                "alert_minutes_per_week": round(load.minutes_per_week, 3),
+            }
+            for load in loads(result.firings, result.span.after, result.span.until)
+        ],
+        "seconds": round(seconds, 2),
+    }
+    if comparison is not None:
+        plain["against"] = {
+            "added": [plain_firing(firing) for firing in comparison.added],
+            "gone": [plain_firing(firing) for firing in comparison.gone],
+            "shared": len(comparison.shared),
+        }
+    if judgement is not None:
+        plain["known"] = plain_judgement(judgement)
+    return plain
+
+
+def plain_judgement(judgement: Judgement) -> dict[str, Any]:
+    """Firings against known events as plain data; what cannot be said is None."""
+    delay = judgement.median_delay
+    return {
+        "events": len(judgement.found),
+        "told": sum(finding.firing is not None for finding in judgement.found),
+        "true_alerts": len(judgement.true),
+        "false_alerts": len(judgement.false),
+        "precision": judgement.precision,
+        "recall": judgement.recall,
+        "median_delay_minutes": None if delay is None else round(delay / _MINUTE, 2),
+        "missed": [
+            {"start": event.start.isoformat(), "key": event.key, "name": event.name}
+            for event in (finding.event for finding in judgement.found if finding.firing is None)
+        ],
+    }
+
+
+def plain_firing(firing: Firing) -> dict[str, Any]:
+    """One firing as plain data."""
+    first = firing.first
+    return {
+        "rule": first.rule,
+        "scope": first.scope,
+        "key": first.key,
+        "severity": first.severity,
+        "fired_at": firing.fired_at.isoformat(),
+        "resolved_at": firing.resolved_at.isoformat() if firing.resolved_at else None,
+        "value": first.value,
+        "documents": first.documents,
+        "reason": first.reason,
+    }

@@ -1,0 +1,347 @@
+"""A run played back: at each moment of its own time, what an analyst would have seen then.
+
+Nothing is read from later than the moment but the alerts' own log, of which the later part is cut
+off. A fragment turns the reel while it plays; everything outside it stands still.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from time import monotonic
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import moments, reading
+from dashboard.choices import linked, publish, restore
+from dashboard.firing import gravest, show_firing, subject_of
+from dashboard.frame import say_away, segments
+from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
+from dashboard.moments import Reel
+from dashboard.plain import DASH, dated, lasting, moment, plain
+from dashboard.status import total
+from dashboard.theme import palette_for
+from dashboard.timeline import draw_timeline
+from dashboard.view import (
+    EVERYTHING,
+    SPANS,
+    Subject,
+    View,
+    is_going_on,
+    make_view,
+    subject_at,
+)
+from store.alertlog import Alert
+from store.buckets import Sums
+from store.database import Database
+from store.errors import DatabaseUnavailableError
+from store.views import Bin, RunSummary, Slice
+
+TICK = 1.0
+"""Seconds between two frames while it plays."""
+
+_LONGEST_TICK = 3.0
+"""After a longer pause it goes on from where it was."""
+
+_EVENTS = 100
+_AT, _PLAYING, _HEATMAP = "at", "playing", "played-heatmap"
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What is played, and how: the run, its moments, the span that is drawn."""
+
+    run: RunSummary
+    filled: tuple[datetime, datetime]
+    reel: Reel
+    span: str
+    speed: str
+
+    def view(self, at: datetime) -> View:
+        """What is drawn at a moment: the whole run with its rest left blank, or a span up to it."""
+        if self.span == "all":
+            return replace(make_view(self.run, self.filled, "all", None), newest=at)
+        newest = max(at - _MINUTE, self.filled[0])
+        return replace(make_view(self.run, (self.filled[0], newest), self.span, None), newest=at)
+
+
+def show_playback(database: Database, run: RunSummary, filled: tuple[datetime, datetime]) -> None:
+    """Draw the controls and, turning by itself while it plays, the run at the moment."""
+    reel = moments.make_reel(*filled)
+    _restore_moment(run, reel)
+    played = _controls(database, run, filled, reel)
+    playing = _PLAYING in st.session_state
+    if not playing:
+        publish(at=moments.write_moment(st.session_state[_AT]))
+    frame = st.fragment(_frame, run_every=TICK if playing else None)
+    frame(database, played)
+
+
+def seen(
+    database: Database, run: RunSummary, part: Slice, size: timedelta, at: datetime
+) -> list[Bin]:
+    """The sums of each key in each bin of ``part``, of documents before ``at`` only.
+
+    The bin that ``at`` lies in holds what had come by then.
+    """
+    read = reading.bins if is_going_on(run) else reading.finished_bins
+    until = min(at, part.end)
+    whole, hour = moments.edges(until, size)
+    bins = moments.cut(read(database, part, size), whole, size) if whole > part.start else []
+    rest: list[Bin] = []
+    if hour > whole:
+        hours = replace(part, start=max(part.start, whole), end=hour)
+        rest += reading.bins(database, hours, timedelta(hours=1))
+    if until > hour:
+        minutes = replace(part, start=max(part.start, hour), end=until)
+        rest += reading.bins(database, minutes, _MINUTE)
+    return bins + moments.gather(rest, whole)
+
+
+def tabulate_changes(changes: Sequence[moments.Change]) -> pd.DataFrame:
+    """One row a change, in plain text, the latest first."""
+    rows = [
+        (
+            change.at,
+            "▲ fired" if change.fired else "✓ resolved",
+            plain(change.alert.rule, 80),
+            subject_of(change.alert).label,
+            change.alert.severity,
+            DASH if change.fired else lasting(change.at - change.alert.fired_at),
+        )
+        for change in changes
+    ]
+    return pd.DataFrame(rows, columns=["Time", "What", "Rule", "Subject", "Severity", "After"])
+
+
+def _restore_moment(run: RunSummary, reel: Reel) -> None:
+    """The session's moment, else the link's, else the run's end; always within the run."""
+    if st.session_state.get("played-run", run.id) != run.id:
+        st.session_state.pop(_AT, None)
+        st.session_state.pop(_PLAYING, None)
+    fresh = "played-run" not in st.session_state
+    st.session_state["played-run"] = run.id
+    known = st.session_state.get(_AT)
+    if known is None and fresh:
+        known = moments.read_moment(linked(_AT))
+    st.session_state[_AT] = reel.at(known or reel.end)
+
+
+def _controls(
+    database: Database, run: RunSummary, filled: tuple[datetime, datetime], reel: Reel
+) -> Played:
+    changes = moments.changes(reading.alerts(database, run.name))
+    at: datetime = st.session_state[_AT]
+    before, after = moments.change_before(changes, at), moments.next_change(changes, at)
+    playing = _PLAYING in st.session_state
+    with st.container(horizontal=True, vertical_alignment="bottom", key="reel"):
+        _jump("Last alert change", ":material/skip_previous:", "to-last", reel, before)
+        _jump("A step back", ":material/chevron_left:", "step-back", reel, at - reel.frame)
+        st.button(
+            "Pause" if playing else "Play",
+            icon=":material/pause:" if playing else ":material/play_arrow:",
+            key="play",
+            type="primary",
+            on_click=_pause if playing else _play,
+            args=() if playing else (reel,),
+        )
+        _jump("A step on", ":material/chevron_right:", "step-on", reel, at + reel.frame)
+        _jump("Next alert change", ":material/skip_next:", "to-next", reel, after)
+        restore("speed", moments.SPEEDS, reel.usual_speed())
+        speed = st.selectbox(
+            "Speed",
+            list(moments.SPEEDS),
+            key="speed",
+            format_func=moments.SPEEDS.__getitem__,
+            width=170,
+        )
+        span = segments("Drawn up to then", "played", SPANS, "all")
+    publish(speed=str(speed), played=span)
+    return Played(run, filled, reel, span, str(speed))
+
+
+def _jump(label: str, icon: str, key: str, reel: Reel, to: datetime | None) -> None:
+    there = st.session_state[_AT]
+    st.button(
+        label,
+        icon=icon,
+        key=key,
+        help=f"{label}{f' ({moment(to)})' if to else ''}",
+        on_click=_go,
+        args=(reel, to or there),
+        disabled=to is None or not reel.start <= to <= reel.end,
+    )
+
+
+def _go(reel: Reel, to: datetime) -> None:
+    st.session_state.pop(_PLAYING, None)
+    # To the frame that shows it: the first one not before.
+    st.session_state[_AT] = reel.at(to + reel.frame - timedelta(microseconds=1))
+
+
+def _play(reel: Reel) -> None:
+    if st.session_state[_AT] >= reel.end:
+        st.session_state[_AT] = reel.start
+    st.session_state[_PLAYING] = monotonic()
+
+
+def _pause() -> None:
+    st.session_state.pop(_PLAYING, None)
+
+
+def _turn(played: Played) -> None:
+    """Go on by as much as has passed since the last frame; stop at the end."""
+    last = st.session_state.get(_PLAYING)
+    if last is None:
+        return
+    now = monotonic()
+    if now - last < TICK / 2:
+        return
+    passed = min(now - last, _LONGEST_TICK)
+    st.session_state[_AT] = played.reel.after(st.session_state[_AT], passed, played.speed)
+    st.session_state[_PLAYING] = now
+    if st.session_state[_AT] >= played.reel.end:
+        _pause()
+        st.rerun()
+
+
+def _frame(database: Database, played: Played) -> None:
+    _turn(played)
+    try:
+        at = _slider(played.reel)
+        _draw(database, played, at)
+    except DatabaseUnavailableError:
+        say_away()
+
+
+def _slider(reel: Reel) -> datetime:
+    """The moment; moving it stops the playing, for who looks closer wants it to stand still."""
+    at: datetime = st.slider(
+        "Event time (UTC)",
+        min_value=reel.start,
+        max_value=max(reel.end, reel.start + reel.frame),
+        step=reel.frame,
+        format="D MMM YYYY HH:mm",
+        key=_AT,
+        on_change=_pause,
+    )
+    if _PLAYING not in st.session_state:
+        publish(at=moments.write_moment(at))
+    return at
+
+
+def _draw(database: Database, played: Played, at: datetime) -> None:
+    run, view = played.run, played.view(at)
+    alerts = moments.known(reading.alerts(database, run.name), at)
+    firing = [alert for alert in alerts if alert.resolved_at is None]
+    before = total(seen(database, run, view.part("all"), view.cell, at))
+    _figures(played, at, before, firing, len(alerts))
+    # What keeps its height comes first, so that little jumps while it plays.
+    _subject(database, played, view, at, alerts)
+    _topics(database, played, view, at)
+    st.subheader("Firing then", anchor=False)
+    shown = [(alert.rule, alert.key, alert.fired_at) for alert in gravest(firing)]
+    why = reading.cards(database, run.id, shown) if shown else {}
+    show_firing(view, firing, why, _choose)
+    st.subheader("What had happened by then", anchor=False)
+    _events(moments.changes(alerts))
+
+
+def _figures(
+    played: Played, at: datetime, sums: Sums, firing: Sequence[Alert], alerts: int
+) -> None:
+    reel = played.reel
+    share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
+    part = (at - reel.start) / max(reel.end - reel.start, reel.frame)
+    figures = [
+        ("It is", moment(at), f"{at.year}, UTC; {part:.0%} of the run"),
+        ("Firing alerts", str(len(firing)), f"of {alerts:,} so far"),
+        ("Documents", f"{sums.documents:,}", f"up to then, {SPANS[played.span].lower()}"),
+        ("Negative share", share, f"{sums.negative:,} negative"),
+    ]
+    with st.container(key="status"):
+        for label, value, note in figures:
+            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+
+
+def _topics(database: Database, played: Played, view: View, at: datetime) -> None:
+    st.subheader("Negative share by topic", anchor=False)
+    bins = seen(database, played.run, view.part("topic"), view.cell, at)
+    if not bins:
+        st.info("No document had come by then.", icon=":material/hourglass_empty:")
+        return
+    subject = subject_at(str(st.session_state.get("played-subject", "")))
+    topic = subject.key if subject.scope == "topic" else None
+    cells = tabulate(bins, view.cell, topic)
+    draw_heatmap(view, cells, palette_for(st.context.theme.type), _HEATMAP, _choose_cell)
+
+
+def _subject(
+    database: Database, played: Played, view: View, at: datetime, alerts: Sequence[Alert]
+) -> None:
+    """The timeline of a subject, up to the moment; what is not known yet is shaded."""
+    address = restore_subject()
+    subject = subject_at(address)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="played-about"):
+        with st.container(key="queue-facts"):
+            st.text(f"Timeline: {subject.label}")
+        if subject != EVERYTHING:
+            st.button(
+                "All documents",
+                icon=":material/close:",
+                key="played-everything",
+                on_click=_choose,
+                args=(EVERYTHING,),
+            )
+    part = replace(view.part(subject.scope), key=subject.key or None)
+    early = replace(part, start=view.start - view.window)
+    bins = seen(database, played.run, early, view.step, at)
+    about = [alert for alert in alerts if subject in {EVERYTHING, subject_of(alert)}]
+    unknown = (at, view.end) if at < view.end else None
+    palette = palette_for(st.context.theme.type)
+    draw_timeline(view, bins, about, unknown, palette, until=at)
+    if unknown:
+        st.caption(f"Shaded: after {dated(at)}, not known yet.")
+
+
+def restore_subject() -> str:
+    """The address of the subject: the session's, else the link's, else everything."""
+    known = st.session_state.get("played-subject")
+    if known is None:
+        known = linked("about")
+        st.session_state["played-subject"] = subject_at(known).address
+    publish(about="" if st.session_state["played-subject"] == "all" else str(known))
+    return str(st.session_state["played-subject"])
+
+
+def _choose(subject: Subject) -> None:
+    st.session_state["played-subject"] = subject.address
+    publish(about="" if subject == EVERYTHING else subject.address)
+
+
+def _choose_cell() -> None:
+    cell = chosen_cell(_HEATMAP)
+    _choose(Subject("topic", cell[0]) if cell else EVERYTHING)
+
+
+def _events(changes: Sequence[moments.Change]) -> None:
+    if not changes:
+        st.text("No alert had fired.")
+        return
+    if len(changes) > _EVENTS:
+        st.caption(f"The latest {_EVENTS} of {len(changes):,} changes")
+    st.dataframe(
+        tabulate_changes(changes[:_EVENTS]),
+        key="changes",
+        hide_index=True,
+        height=min(360, 38 + 35 * min(len(changes), _EVENTS)),
+        column_config={
+            "Time": st.column_config.DatetimeColumn(
+                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=140
+            ),
+            "Rule": st.column_config.TextColumn(width=240),
+            "Subject": st.column_config.TextColumn(width=220),
+        },
+        alt="Alerts that had fired and resolved, the latest first",
+    )
