@@ -1,6 +1,6 @@
 """What the page reads, each answer kept for two seconds and shared by all who look.
 
-An alert on screen is therefore at most ``REFRESH`` and two seconds old. Knows no widget.
+An alert on screen is therefore at most ``REFRESH`` and ``KEPT`` seconds old. Knows no widget.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,11 @@ from store.errors import UnknownDocumentError
 REFRESH = 3.0
 """Seconds between two looks at a run that is still going on."""
 
+KEPT = 2.0
+"""Seconds for which an answer is given again unasked."""
+
 _BY_URL: dict[str | type[Any], Callable[[Any], Any]] = {Database: lambda known: known.url}
-_kept = st.cache_data(ttl=2.0, max_entries=256, show_spinner=False, hash_funcs=_BY_URL)
+_kept = st.cache_data(ttl=KEPT, max_entries=256, show_spinner=False, hash_funcs=_BY_URL)
 _kept_longer = st.cache_data(ttl=60.0, max_entries=64, show_spinner="Searching", hash_funcs=_BY_URL)
 
 
@@ -65,7 +68,7 @@ def bins(database: Database, part: views.Slice, size: timedelta) -> list[views.B
 
 @_kept
 def keys(database: Database, part: views.Slice) -> list[str]:
-    """The keys of a scope with most documents."""
+    """Keys of a scope; where there are many, those with most documents."""
     with database.transaction() as connection:
         return views.largest_keys(connection, part)
 
@@ -77,6 +80,13 @@ def documents(
     """The documents behind a subject."""
     with database.transaction() as connection:
         return views.read_documents(connection, part, negative_first=negative_first)
+
+
+@_kept
+def left_out_until(database: Database, part: views.Slice) -> datetime | None:
+    """Up to when none of those documents are looked at; None: all of them are."""
+    with database.transaction() as connection:
+        return views.left_out_until(connection, part)
 
 
 @_kept
