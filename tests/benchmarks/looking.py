@@ -181,6 +181,7 @@ def _warm(
             for look in looks:
                 time.sleep(_EXPIRY)
                 times = _look(context, address, look)
+                print(look.page, look.span, turn, times, file=sys.stderr, flush=True)  # noqa: T201
                 if turn:
                     found[look].append(times)
     for look, times in found.items():
