@@ -5,7 +5,10 @@ a specification that changes would be drawn anew. Knows no run.
 """
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from datetime import datetime, timedelta
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, cast
 
 import altair as alt
 import pandas as pd
@@ -13,6 +16,9 @@ import streamlit as st
 
 from dashboard.plain import interval
 from store.views import MONDAY
+
+P = ParamSpec("P")
+Chart = alt.LayerChart | alt.Chart
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _TICKS = (
@@ -63,16 +69,34 @@ def when(start: datetime, size: timedelta) -> str:
     return f"{interval(start, start + size)} UTC"
 
 
+def made_once(make: Callable[P, Chart]) -> Callable[P, dict[str, Any]]:
+    """Have a chart's specification be made once for the same arguments, which are hashable.
+
+    Altair checks every part of it against a schema, which takes longer than all else on a page.
+    """
+
+    def specify(*args: P.args, **named: P.kwargs) -> dict[str, Any]:
+        return make(*args, **named).to_dict()
+
+    known = cast("Callable[P, dict[str, Any]]", lru_cache(maxsize=64)(specify))
+
+    @wraps(make)
+    def made(*args: P.args, **named: P.kwargs) -> dict[str, Any]:
+        return deepcopy(known(*args, **named))  # who draws it may change it
+
+    return made
+
+
 def draw(
-    chart: alt.LayerChart | alt.Chart,
+    chart: Chart | dict[str, Any],
     data: Mapping[str, pd.DataFrame],
     *,
     key: str,
     description: str,
     on_select: Callable[[], None] | None = None,
 ) -> None:
-    """Put ``chart`` on the page with the ``data`` that it names."""
-    specification = chart.to_dict()
+    """Put ``chart``, or its specification, on the page with the ``data`` that it names."""
+    specification = chart if isinstance(chart, dict) else chart.to_dict()
     specification["datasets"] = dict(data)
     st.vega_lite_chart(
         specification,

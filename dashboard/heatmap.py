@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import draw, milliseconds, time_axis, when
+from dashboard.charts import draw, made_once, milliseconds, time_axis, when
 from dashboard.plain import plain
 from dashboard.theme import HEAT_SHARES, Palette
 from dashboard.view import View
@@ -32,7 +32,7 @@ def draw_heatmap(
     """Draw what ``tabulate`` made; a click on a cell calls ``on_select``."""
     topics = cells["topic"].nunique()
     draw(
-        _chart(view, palette, topics),
+        _chart(view.start, view.end, palette, topics),
         {"cells": cells},
         key=key,
         description="Share of negative documents for each topic over time",
@@ -88,7 +88,8 @@ def _row(found: Bin, cell: timedelta, rank: int) -> tuple[object, ...]:
     )
 
 
-def _chart(view: View, palette: Palette, topics: int) -> alt.Chart:
+@made_once
+def _chart(start: datetime, end: datetime, palette: Palette, topics: int) -> alt.Chart:
     chosen = alt.selection_point("cell", fields=["topic", "start"], toggle=False)
     share = alt.Color(
         "share:Q",
@@ -131,7 +132,7 @@ def _chart(view: View, palette: Palette, topics: int) -> alt.Chart:
     chart: alt.Chart = (
         cells.mark_rect(cornerRadius=2, cursor="pointer", strokeWidth=2)
         .encode(
-            x=time_axis(view.start, view.end),
+            x=time_axis(start, end),
             x2="end:Q",
             y=rows,
             color=share,

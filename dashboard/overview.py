@@ -17,7 +17,7 @@ from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.links import link
 from dashboard.moving import show_moving
-from dashboard.plain import interval
+from dashboard.plain import dated, interval
 from dashboard.status import describe, show_status, total
 from dashboard.subjects import addresses_in, name_of
 from dashboard.theme import Palette, palette_for
@@ -118,6 +118,9 @@ def _documents(database: Database, part: Slice, explain: Explain | None) -> None
         required=True,
     )
     rows = reading.documents(database, part, negative_first=order == "negative")
+    after = reading.left_out_until(database, part)
+    if after is not None and not (order == "newest" and len(rows) == LIMIT):
+        st.caption(f"Of the latest documents of this span only: those after {dated(after)}.")
     key = f"documents-{hash((part, order))}"
     show_documents(rows, key, lambda row: _choose_row(part.run_id, row))
     run_id, row = st.session_state.get("document", (None, None))

@@ -7,7 +7,7 @@ from statistics import median
 import altair as alt
 import pandas as pd
 
-from dashboard.charts import draw, milliseconds, time_axis, when
+from dashboard.charts import draw, made_once, milliseconds, time_axis, when
 from dashboard.theme import Palette
 from store.views import MONDAY, Bin
 
@@ -67,6 +67,16 @@ def tabulate(
 
 def draw_rates(table: pd.DataFrame, start: datetime, end: datetime, palette: Palette) -> None:
     """Bars for the rate, a stepped line for what is usual."""
+    draw(
+        _chart(start, end, palette),
+        {"rates": table, "usual": _hours(table)},
+        key="rates",
+        description="Documents a minute, with a line for what is usual at each hour",
+    )
+
+
+@made_once
+def _chart(start: datetime, end: datetime, palette: Palette) -> alt.LayerChart:
     axis = alt.Axis(title=None, tickCount=3, minExtent=_LEFT, domain=False, format="~g")
     told = [
         alt.Tooltip("when:N", title="Time"),
@@ -79,12 +89,7 @@ def draw_rates(table: pd.DataFrame, start: datetime, end: datetime, palette: Pal
     )
     line = alt.Chart(alt.NamedData(name="usual")).mark_rule(color=palette.accent, strokeWidth=2)
     usual = line.encode(x="start:Q", x2="end:Q", y="usual:Q", tooltip=told[2:])
-    draw(
-        alt.LayerChart(height=150, layer=[bars, usual]),
-        {"rates": table, "usual": _hours(table)},
-        key="rates",
-        description="Documents a minute, with a line for what is usual at each hour",
-    )
+    return alt.LayerChart(height=150, layer=[bars, usual])
 
 
 def _hours(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What the page reads, each answer kept for two seconds and shared by all who look.
 
-By transactions that cannot write. An alert on screen is at most ``REFRESH`` and two seconds old.
-Knows no widget.
+By transactions that cannot write. An alert on screen is at most ``REFRESH`` and ``KEPT`` seconds
+old. Knows no widget.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,11 @@ from store.errors import UnknownDocumentError
 REFRESH = 3.0
 """Seconds between two looks at a run that is still going on."""
 
+KEPT = 2.0
+"""Seconds for which an answer is given again unasked."""
+
 _BY_URL: dict[str | type[Any], Callable[[Any], Any]] = {Database: lambda known: known.url}
-_kept = st.cache_data(ttl=2.0, max_entries=256, show_spinner=False, hash_funcs=_BY_URL)
+_kept = st.cache_data(ttl=KEPT, max_entries=256, show_spinner=False, hash_funcs=_BY_URL)
 _kept_longer = st.cache_data(ttl=60.0, max_entries=64, show_spinner="Searching", hash_funcs=_BY_URL)
 
 
@@ -75,7 +78,7 @@ def cards_of(
     database: Database, run_id: int, fired: list[tuple[str, str]]
 ) -> dict[tuple[str, str, datetime], CardRow]:
     """Why alerts fired, each named by rule and key; by rule, key and when."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return {
             (rule, key, card.at): card
             for rule, key in fired
@@ -86,14 +89,14 @@ def cards_of(
 @_kept
 def changes(database: Database, part: views.Slice, since: datetime) -> list[movement.Change]:
     """The keys' sums before and since a moment."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return movement.read_changes(connection, part, since)
 
 
 @_kept_longer
 def parts(database: Database, part: views.Slice) -> list[movement.Part]:
     """What a subject is made of."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return movement.read_parts(connection, part)
 
 
@@ -106,7 +109,7 @@ def bins(database: Database, part: views.Slice, size: timedelta) -> list[views.B
 
 @_kept
 def keys(database: Database, part: views.Slice) -> list[str]:
-    """The keys of a scope with most documents."""
+    """Keys of a scope; where there are many, those with most documents."""
     with database.reading() as connection:
         return views.largest_keys(connection, part)
 
@@ -118,6 +121,13 @@ def documents(
     """The documents behind a subject."""
     with database.reading() as connection:
         return views.read_documents(connection, part, negative_first=negative_first)
+
+
+@_kept
+def left_out_until(database: Database, part: views.Slice) -> datetime | None:
+    """Up to when none of those documents are looked at; None: all of them are."""
+    with database.reading() as connection:
+        return views.left_out_until(connection, part)
 
 
 @_kept
@@ -237,21 +247,21 @@ def models_used(database: Database, run_id: int) -> list[health.ModelUse]:
 @_kept
 def listed_runs(database: Database) -> list[run_list.ListedRun]:
     """Every run with what one chooses it by, the newest first."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return run_list.list_with_figures(connection)
 
 
 @st.cache_data(ttl=60.0, max_entries=64, show_spinner=False, hash_funcs=_BY_URL)
 def finished_bins(database: Database, part: views.Slice, size: timedelta) -> list[views.Bin]:
     """The sums of each key in each bin, of a run that is complete."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return views.read_bins(connection, part, size)
 
 
 @_kept
 def drift_reports(database: Database, run_id: int) -> list[drifts.StoredReport]:
     """The newest reports on a run's drift, the newest first."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return drifts.latest_reports(connection, run_id, 400)
 
 

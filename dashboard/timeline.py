@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import altair as alt
 import pandas as pd
 
-from dashboard.charts import draw, milliseconds, time_axis, when
+from dashboard.charts import draw, made_once, milliseconds, time_axis, when
 from dashboard.plain import moment, plain
 from dashboard.shares import wilson
 from dashboard.theme import Palette
@@ -41,13 +41,13 @@ def draw_timeline(  # noqa: PLR0913 - what is drawn, and up to when
     marks = mark(alerts, view.start, view.end, view.newest)
     shaded = _shade(chosen, view)
     draw(
-        _share_chart(view, palette, labelled=len(marks) <= NAMED),
+        _share_chart(view.start, view.end, palette, labelled=len(marks) <= NAMED),
         {"steps": steps, "marks": marks, "chosen": shaded},
         key="share",
         description="Rolling share of negative documents, with the alerts that fired",
     )
     draw(
-        _volume_chart(view, palette),
+        _volume_chart(view.start, view.end, palette),
         {"steps": steps, "chosen": shaded},
         key="volume",
         description="Documents over time, the negative ones in front",
@@ -110,7 +110,10 @@ def _shade(chosen: tuple[datetime, datetime] | None, view: View) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["start", "end"])
 
 
-def _share_chart(view: View, palette: Palette, *, labelled: bool) -> alt.LayerChart:
+@made_once
+def _share_chart(
+    start: datetime, end: datetime, palette: Palette, *, labelled: bool
+) -> alt.LayerChart:
     axis = alt.Axis(
         title=None, format="%", tickCount=4, minExtent=_LEFT, maxExtent=_LEFT, domain=False
     )
@@ -129,7 +132,7 @@ def _share_chart(view: View, palette: Palette, *, labelled: bool) -> alt.LayerCh
     return alt.LayerChart(
         height=210,
         layer=[
-            _chosen(palette).encode(x=time_axis(view.start, view.end), x2="end:Q"),
+            _chosen(palette).encode(x=time_axis(start, end), x2="end:Q"),
             band.encode(x="end:Q", y="low:Q", y2="high:Q"),
             line.encode(x="end:Q", y=share),
             hover,
@@ -163,7 +166,8 @@ def alert_marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
     return [*layers, *names] if labelled else layers
 
 
-def _volume_chart(view: View, palette: Palette) -> alt.LayerChart:
+@made_once
+def _volume_chart(start: datetime, end: datetime, palette: Palette) -> alt.LayerChart:
     axis = alt.Axis(
         title=None, tickCount=2, minExtent=_LEFT, maxExtent=_LEFT, domain=False, format="~s"
     )
@@ -178,7 +182,7 @@ def _volume_chart(view: View, palette: Palette) -> alt.LayerChart:
     )
     everything = bars.mark_rect(color=palette.volume)
     negative = bars.mark_rect(color=palette.negative, opacity=0.85)
-    time = time_axis(view.start, view.end, labels=False)
+    time = time_axis(start, end, labels=False)
     return alt.LayerChart(
         height=80,
         layer=[

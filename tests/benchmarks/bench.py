@@ -11,8 +11,10 @@ from pathlib import Path
 
 from measuring import RESULTS, ROOT, write
 
-BENCHMARKS = ("engine", "store", "alerting", "kafka_consume", "live", "spikes")
-_MODULES = {"store": "storing"}
+BENCHMARKS = (
+    "engine", "store", "alerting", "kafka_consume", "live", "spikes", "dashboard", "soak",
+)  # fmt: skip
+_MODULES = {"store": "storing", "dashboard": "looking", "soak": "soaking"}
 """Modules that are not called like their benchmark: one called store would hide the package."""
 
 

@@ -3,30 +3,11 @@
 They are made inside the server and loaded without indexes. Knows no measuring.
 """
 
+from loading import loading
 from sqlalchemy import text
 
 from classifier.labels import TOPICS
 from store.database import Database
-
-_DROP = """
-alter table corrections drop constraint corrections_run_id_document_id_fkey;
-alter table earlier_scores drop constraint earlier_scores_run_id_document_id_fkey;
-alter table documents drop constraint documents_pkey;
-drop index documents_by_time;
-drop index documents_by_topic;
-alter table document_symbols drop constraint document_symbols_pkey;
-"""
-_MAKE = """
-set local maintenance_work_mem = '512MB';
-alter table documents add primary key (run_id, id);
-create index documents_by_time on documents (run_id, published_at);
-create index documents_by_topic on documents (run_id, topic, published_at);
-alter table document_symbols add primary key (run_id, symbol, published_at, document_id);
-alter table corrections add foreign key (run_id, document_id)
-    references documents (run_id, id) on delete cascade;
-alter table earlier_scores add foreign key (run_id, document_id)
-    references documents (run_id, id) on delete cascade;
-"""
 
 # Two symbols for a fifth of the documents and one for the others; few symbols are named often.
 _DOCUMENTS = """
@@ -57,14 +38,13 @@ from documents cross join lateral unnest(symbols) named (symbol) where run_id = 
 _BUCKETS = """
 insert into time_buckets (
     run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
-select :run_id, width, scope, key, date_trunc(width, start), 'news', 1, 1, 0, 0, -6000
+select distinct :run_id, width, scope, key, date_trunc(width, start), 'news', 1, 1, 0, 0, -6000
 from generate_series(
     timestamptz '2025-12-10 00:00Z', '2026-03-09 23:59Z',
     greatest(interval '1 minute', interval '90 days' * 20 / :documents)) start
 cross join (select 'topic', unnest(cast(:topics as text[])) union all select 'all', '')
     scopes (scope, key)
 cross join (values ('minute'), ('hour')) widths (width)
-on conflict do nothing
 """
 
 
@@ -78,13 +58,7 @@ def add_history(database: Database, run_id: int, documents: int) -> None:
         "topics": list(TOPICS),
         "probabilities": [500] * len(TOPICS),
     }
-    with database.transaction() as connection:
-        connection.execute(text(_DROP))
+    with loading(database) as connection:
         connection.execute(text(_DOCUMENTS), names)
         connection.execute(text(_SYMBOLS), names)
         connection.execute(text(_BUCKETS), names)
-    with database.transaction() as connection:
-        connection.execute(text(_MAKE))
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("vacuum analyze"))
-        connection.execute(text("checkpoint"))

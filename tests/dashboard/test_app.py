@@ -9,6 +9,7 @@ from support.pages import fine, linked, open_at, texts
 from alerts.cards import Window, make_card
 from alerts.rules import Metric, ThresholdRule
 from dashboard.plain import plain
+from store import views
 from store.alertlog import EventRow
 from store.buckets import Sums
 from store.cards import Evidence
@@ -146,6 +147,19 @@ def test_documents_come_most_negative_first_or_newest_first(open_page):
     fine(order.set_value("newest").run())
     times = list(page.dataframe[-1].value["Time"])
     assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.usefixtures("story")
+@pytest.mark.parametrize(
+    ("order", "most", "said"),
+    [("negative", 20, True), ("newest", 250, False), ("newest", 20, True)],
+)
+def test_a_list_of_the_latest_documents_only_says_so(open_page, monkeypatch, order, most, said):
+    monkeypatch.setattr(views, "EXAMINED", most)
+    page = open_page(order=order)
+    captions = [caption.value for caption in page.caption]
+    assert ("Of the latest documents of this span only: those after " in str(captions)) == said
+    assert len(page.dataframe[-1].value) == min(most, 200)
 
 
 @pytest.mark.usefixtures("story")

@@ -246,6 +246,62 @@ def test_a_subject_of_all_time_is_split_by_its_newest_documents(database, run, p
     assert all(node["Plan Rows"] <= 5_000 for node in sorted_ones)
 
 
+@pytest.mark.parametrize("negative_first", [True, False])
+@pytest.mark.parametrize("kind", [None, "news"])
+@pytest.mark.parametrize(
+    ("scope", "key"),
+    [("all", None), ("topic", "Macro"), ("source", "wire"), ("symbol", "S1"), ("symbol", "S402")],
+)
+def test_a_list_of_all_time_looks_at_no_more_documents_than_it_says(
+    database, run, scope, key, kind, negative_first
+):
+    part = views.Slice(run.id, scope, END - 90 * DAY, END, kind, key)
+    with planned(database) as (connection, plans):
+        views.read_documents(connection, part, negative_first=negative_first)
+        views.left_out_until(connection, part)
+
+    assert_reads_parts_only(plans)
+    listed, _ = (plan for _, plan in plans)
+    most = views.EXAMINED_OF_SYMBOL if scope == "symbol" else views.EXAMINED
+    scans = [node for node in nodes(listed) if "Index Name" in node]
+    entered = {node["Index Name"] for node in scans}
+    by_time = {"symbol": "document_symbols_pkey", "topic": "documents_by_topic"}
+    assert entered == {by_time.get(scope, "documents_by_time"), "documents_pkey"}
+    sorts = [node for node in nodes(listed) if node["Node Type"].endswith("Sort")]
+    assert sorts
+    assert max(node["Plan Rows"] for node in sorts) <= most
+    if not negative_first:  # it ends with the first that are enough
+        assert {node["Node Type"] for node in sorts} == {"Incremental Sort"}
+
+
+@pytest.mark.parametrize("key", [None, "Macro"])
+@pytest.mark.parametrize("size", [DAY, 7 * DAY])
+def test_hours_of_all_time_are_read_bin_by_bin_where_they_lie_together(database, run, key, size):
+    part = views.Slice(run.id, "topic", END - 90 * DAY, END, None, key)
+    with planned(database) as (connection, plans):
+        assert views.read_bins(connection, part, size)
+
+    assert_reads_parts_only(plans)
+    ((_, plan),) = plans
+    (scan,) = (node for node in nodes(plan) if "Index Name" in node)
+    assert scan["Index Name"] == ("buckets_by_time" if key is None else "time_buckets_pkey")
+    assert "bins.start" in scan["Index Cond"]
+
+
+def test_keys_of_all_time_are_found_one_after_the_other(database, run):
+    part = views.Slice(run.id, "topic", END - 90 * DAY, END)
+    with planned(database) as (connection, plans):
+        assert len(views.largest_keys(connection, part)) == len(TOPICS)
+        assert len(views.largest_keys(connection, part, limit=5)) == 5
+
+    assert_reads_parts_only(plans)
+    _, plan = plans[0]
+    assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {
+        "time_buckets_pkey"
+    }
+    assert not [node for node in nodes(plan) if "Aggregate" in node["Node Type"]]
+
+
 def test_the_newest_documents_of_all_time_are_read_from_the_end(database, run):
     part = views.Slice(run.id, "all", END - 90 * DAY, END)
     with planned(database) as (connection, plans):

@@ -1,6 +1,7 @@
 """The dashboard's queries, on a real PostgreSQL."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,15 +11,18 @@ from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Document, Reason
+from store import views
 from store.buckets import Sums
 from store.commits import commit_batch, register_model
 from store.database import Database
 from store.preparing import prepare_batch
 from store.runs import finish_run, open_run
 from store.views import (
+    MONDAY,
     Bin,
     Slice,
     largest_keys,
+    left_out_until,
     read_bins,
     read_documents,
     read_text,
@@ -140,6 +144,34 @@ def test_the_most_negative_documents_may_come_first(connection, run_id):
     assert [(row.id, row.score) for row in rows] == [("d3", -8500), ("d1", -7000), ("d5", -4000)]
 
 
+@pytest.mark.parametrize(
+    ("scope", "key", "kind", "ids", "most", "minute"),
+    [
+        ("all", None, None, ["d3", "d5", "d4"], 3, 5),
+        ("all", None, "comment", [], 3, 5),
+        ("all", None, None, ["d3", "d1", "d5", "d4", "d2"], 5, None),
+        ("topic", "Macro", None, ["d3", "d5"], 2, 5),
+        ("topic", "Macro", None, ["d3", "d1", "d5", "d2"], 4, None),
+        ("source", "chat", None, [], 2, 59),
+        ("source", "chat", None, ["d3"], 3, 5),
+        ("symbol", "AAA", None, ["d4"], 1, 0),
+        ("symbol", "AAA", None, ["d1", "d4"], 2, None),
+    ],
+)
+def test_a_list_looks_at_the_latest_documents_and_says_which(
+    connection, run_id, monkeypatch, scope, key, kind, ids, most, minute
+):
+    limit = "EXAMINED_OF_SYMBOL" if scope == "symbol" else "EXAMINED"
+    monkeypatch.setattr(views, limit, most)
+    part = Slice(run_id, scope, NOON, NOON + 3 * HOUR, kind, key)
+    newest_first = sorted(ids, reverse=True)
+
+    assert [row.id for row in read_documents(connection, part, negative_first=True)] == ids
+    assert [row.id for row in read_documents(connection, part)] == newest_first
+    left_out = None if minute is None else NOON + timedelta(minutes=minute)
+    assert left_out_until(connection, part) == left_out
+
+
 def test_a_document_carries_its_symbols_and_a_cut_text(connection, run_id):
     part = Slice(run_id, "symbol", NOON, NOON + HOUR, key="BBB")
     (row,) = read_documents(connection, part, text_length=4)
@@ -153,6 +185,47 @@ def test_the_largest_keys_come_first(connection, run_id):
     assert largest_keys(connection, part) == ["Macro", "Earnings"]
     assert largest_keys(connection, part, limit=1) == ["Macro"]
     assert largest_keys(connection, Slice(run_id, "topic", NOON + 4 * HOUR, NOON + 5 * HOUR)) == []
+
+
+def test_keys_of_a_long_time_are_all_there_by_name_or_the_largest_of_its_last_week(
+    connection, run_id
+):
+    symbols = {"B": 3, "C": 2, "D": 1, "A": 0}
+    posts = [
+        document(f"{name}{number}", 60 * 24 * 20 + number, symbols=(name,), kind="comment")
+        for name, count in symbols.items()
+        for number in range(count)
+    ]
+    said = [prediction("Dividend", "neutral")] * len(posts)
+    commit_batch(connection, run_id, prepare_batch(ScoredBatch(posts, said, [], [])))
+    month = Slice(run_id, "symbol", NOON, NOON + 21 * 24 * HOUR)
+
+    assert largest_keys(connection, month) == ["AAA", "B", "BBB", "C", "D"]
+    assert largest_keys(connection, month, limit=5) == ["AAA", "B", "BBB", "C", "D"]
+    assert largest_keys(connection, month, limit=4) == ["B", "C", "D", "AAA"]
+    assert largest_keys(connection, month, limit=2) == ["B", "C"]
+    assert largest_keys(connection, replace(month, kind="comment")) == ["B", "C", "D"]
+    later = replace(month, start=NOON + 25 * HOUR)
+    assert largest_keys(connection, later) == ["B", "C", "D"]
+    assert largest_keys(connection, replace(month, scope="topic")) == [
+        "Dividend", "Earnings", "Macro"
+    ]  # fmt: skip
+
+
+def test_bins_of_any_size_hold_what_their_buckets_hold(connection, run_id):
+    part = Slice(run_id, "topic", NOON + timedelta(minutes=5), NOON + 2 * HOUR)
+    for minutes in (1, 5, 7, 15, 55):
+        bins = read_bins(connection, part, timedelta(minutes=minutes))
+        assert sum(found.sums.documents for found in bins if found.key == "Macro") == 2
+        assert all(
+            (found.start - MONDAY) % timedelta(minutes=minutes) == 0 * HOUR for found in bins
+        )
+    for days in (1, 2, 7, 30):
+        whole = Slice(run_id, "topic", NOON - 200 * 24 * HOUR, NOON + 200 * 24 * HOUR)
+        bins = read_bins(connection, whole, timedelta(days=days))
+        assert [(found.key, found.sums.documents) for found in bins] == [
+            ("Earnings", 1), ("Macro", 4)
+        ]  # fmt: skip
 
 
 def test_a_run_sees_nothing_of_another(connection, run_id):

@@ -73,6 +73,11 @@ class Running:
         return Path(self._log.name).read_text(errors="replace")
 
     @property
+    def number(self) -> int:
+        """The process' number."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process still runs."""
         return self._process.poll() is None
