@@ -12,7 +12,7 @@ from sqlalchemy import text
 from alerts.cards import Card, Window, make_card, oldest_of
 from alerts.lifecycle import State
 from alerts.messages import messages_for
-from alerts.rules import Metric, Receiver, Rule, RuleSet
+from alerts.rules import Metric, Receiver, RuleSet, ThresholdRule
 from classifier.labels import SENTIMENTS, TOPICS
 from ingest.batch import Advance, Checkpoint, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Reason
@@ -40,7 +40,7 @@ _PARTITIONS = tuple(Partition(topic, n) for topic in ("news", "comments") for n 
 _KINDS = ("news", "comment")
 _RULES = RuleSet(
     rules=tuple(
-        Rule(
+        ThresholdRule(
             name=f"{scope}-{severity}",
             metric=Metric.NEGATIVE_SHARE,
             scope=scope,
@@ -106,7 +106,7 @@ def _keys(connection: Connection, run_id: int) -> dict[str, list[str]]:
 def _alert(
     connection: Connection,
     run: Run,
-    rule: Rule,
+    rule: ThresholdRule,
     key: str,
     fired: datetime,
     end: datetime,
@@ -144,7 +144,7 @@ def _window(connection: Connection, run_id: int, scope: str, key: str, end: date
 
 
 def _event(
-    rule: Rule, key: str, sums: Sums, state: State, at: datetime, fired: datetime
+    rule: ThresholdRule, key: str, sums: Sums, state: State, at: datetime, fired: datetime
 ) -> EventRow:
     return EventRow(
         rule=rule.name,
@@ -163,7 +163,9 @@ def _event(
     )
 
 
-def _card(connection: Connection, run_id: int, rule: Rule, event: EventRow, window: Window) -> Card:
+def _card(
+    connection: Connection, run_id: int, rule: ThresholdRule, event: EventRow, window: Window
+) -> Card:
     span = (event.window_start, event.window_end)
     evidence = read_evidence(connection, run_id, rule.scope, event.key, _KINDS, *span)
     return make_card(event, rule, window, evidence, (), _MINUTE)

@@ -11,7 +11,7 @@ from alerts.actions import view_alert
 from alerts.alerter import Alerter
 from alerts.links import alert_id
 from alerts.matchers import matches
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from dashboard.access import Access, Role
 from dashboard.alert_forms import literally
@@ -40,7 +40,7 @@ def fire(scene):
     """Let an alert fire in the run ``replay``; its id."""
 
     def fired(key="CPLB", timeline="====-----"):
-        rule = Rule(
+        rule = ThresholdRule(
             name="mood",
             metric=Metric.NEGATIVE_SHARE,
             threshold=0.6,

@@ -12,7 +12,7 @@ from alerts.actions import acknowledge, comment_on
 from alerts.alerter import Alerter
 from alerts.links import alert_id
 from alerts.receiver_config import Receiver
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from dashboard import reading
 from dashboard.alert_page import since
@@ -20,7 +20,7 @@ from store.commits import register_model
 from store.database import Database
 from store.runs import find_run, finish_run, open_run
 
-MOOD = Rule(
+MOOD = ThresholdRule(
     name="mood",
     metric=Metric.NEGATIVE_SHARE,
     threshold=0.6,
@@ -193,7 +193,7 @@ def test_a_link_to_an_alert_that_is_not_there_says_so_and_can_be_closed(judge, o
 
 
 def test_hostile_names_and_comments_are_only_text(scene, judge, open_page):
-    rule = Rule(**{**_fields(MOOD), "name": HOSTILE})
+    rule = ThresholdRule(**{**_fields(MOOD), "name": HOSTILE})
     judge(symbol=HOSTILE, rules=RuleSet(rules=(rule,), receivers=(DESK,)))
     in_run(scene, comment_on, HOSTILE, HOSTILE, "<b>evil</b>\u202e", f"{HOSTILE}\x1b[31m")
     page = open_page(run="replay", alert=alert_id("replay", HOSTILE, HOSTILE))

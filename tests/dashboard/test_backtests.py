@@ -6,14 +6,14 @@ from threading import Event
 
 import pytest
 
-from alerts.backtest.history import Span
 from alerts.backtest.report import Result
+from alerts.finders import Stretch
 from alerts.rules import parse_rules
 from dashboard.backtests import KEPT, Backtests, Stage, make_rules
 from store.errors import DatabaseUnavailableError
 
 DAY = datetime(2026, 3, 9, tzinfo=UTC)
-DONE = Result([], [], Span(DAY, DAY))
+DONE = Result([], [], Stretch(DAY, DAY))
 PATIENCE = 20
 
 

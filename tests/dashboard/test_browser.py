@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
 from alerts.links import alert_id
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from store.commits import register_model
 from store.corrections import read_corrections
@@ -378,7 +378,7 @@ def test_the_first_run_appears_by_itself(scene, watch, tmp_path):
         page.context.close()
 
 
-MOOD = Rule(
+MOOD = ThresholdRule(
     name="mood",
     metric=Metric.NEGATIVE_SHARE,
     threshold=0.6,

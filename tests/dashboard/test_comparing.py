@@ -12,9 +12,9 @@ from support.pages import fine, linked, open_at, texts
 
 from alerts.backtest.comparison import compare
 from alerts.backtest.firings import Firing
-from alerts.backtest.history import Span
 from alerts.backtest.report import Result
 from alerts.fields import RulesError
+from alerts.finders import Stretch
 from alerts.rules import locate_mistakes
 from dashboard import comparing
 from dashboard.backtests import Backtests, Stage
@@ -227,7 +227,7 @@ def firing(rule, key, fired, resolved=None, scope="topic"):
 
 
 def sides():
-    span = Span(DAY, DAY + 168 * HOUR)
+    span = Stretch(DAY, DAY + 168 * HOUR)
     a = [firing("one", "K", 1, 3), firing("one", "=cmd", 5, 6)]
     b = [firing("two", "K", 2, 4), firing("two", "L", 9)]
     return {"A": Result([], a, span), "B": Result([], b, span)}
@@ -249,13 +249,13 @@ def test_lanes_hold_each_firing_with_who_has_it():
 
 def test_a_short_firing_in_a_long_span_can_be_seen():
     found = firing("r", "K", 1, 1)
-    lanes = tabulate_lanes([found], [], (), Span(DAY, DAY + 3000 * HOUR))
+    lanes = tabulate_lanes([found], [], (), Stretch(DAY, DAY + 3000 * HOUR))
     assert lanes.iloc[0]["end"] - lanes.iloc[0]["start"] == 10 * 3_600_000
 
 
 def test_only_the_busiest_subjects_have_lanes():
     some = [firing("r", f"K{number:02}", 1, 2 + number) for number in range(LANES + 5)]
-    lanes = tabulate_lanes(some, [], (), Span(DAY, DAY + 168 * HOUR))
+    lanes = tabulate_lanes(some, [], (), Stretch(DAY, DAY + 168 * HOUR))
     assert lanes["subject"].nunique() == LANES
     assert "K04" not in set(lanes["subject"])
 
@@ -268,7 +268,7 @@ def test_loads_stand_side_by_side_the_largest_change_first():
 
 
 def test_the_same_key_of_two_scopes_is_one_row_of_each():
-    span = Span(DAY, DAY + 168 * HOUR)
+    span = Stretch(DAY, DAY + 168 * HOUR)
     some = [firing("one", "K", 1, 2), firing("all", "", 1, 2, scope="all")]
     loads = tabulate_loads({"A": Result([], some, span), "B": Result([], [], span)})
     assert set(loads["Key"]) == {"K", "All documents"}
@@ -287,7 +287,7 @@ def test_files_hold_every_alert_and_no_formula():
 
 
 def test_nothing_that_fired_makes_files_with_nothing_but_names():
-    span = Span(DAY, DAY + HOUR)
+    span = Stretch(DAY, DAY + HOUR)
     empty = {"A": Result([], [], span), "B": Result([], [], span)}
     exported = tabulate(empty, ())
     assert len(pd.read_csv(io.BytesIO(as_csv(exported)))) == 0

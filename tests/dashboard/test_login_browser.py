@@ -9,7 +9,7 @@ from support.identity import CLIENT, SECRET, identity_provider
 from alerts.actions import view_alert
 from alerts.alerter import Alerter
 from alerts.links import alert_id
-from alerts.rules import Metric, Rule, RuleSet
+from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from store.commits import register_model
 from store.runs import find_run, open_run
@@ -46,7 +46,7 @@ LINK = f"alerts?run=watched&alert={alert_id('watched', 'mood', 'CPLB')}"
 def scene(postgres, new_scene):
     with postgres.database() as url:
         made = new_scene(url)
-        rule = Rule(
+        rule = ThresholdRule(
             name="mood",
             metric=Metric.NEGATIVE_SHARE,
             threshold=0.6,
