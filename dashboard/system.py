@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from dashboard import reading, tables
-from dashboard.access import Deed
+from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import try_dead_letters
 from dashboard.choices import publish
 from dashboard.frame import AWAY, choose_run, find_runs, say_away
@@ -183,9 +183,12 @@ def _requeue(run: RunSummary, dry_run: DryRun | None) -> None:
         and may_act(Deed.TRY_DEAD_LETTERS)
         and st.button("What would come of it?", key="dry-run", icon=":material/science:")
     ):
-        with st.spinner("Reading them again"):
-            told = try_dead_letters(current_user(), run.name, dry_run)
-            st.session_state["dry-run-told"] = (run.id, told)
+        try:
+            with st.spinner("Reading them again"):
+                told = try_dead_letters(current_user(), run.name, dry_run)
+                st.session_state["dry-run-told"] = (run.id, told)
+        except AccessDeniedError as error:
+            st.error(str(error), icon=":material/error:")
     about, told = st.session_state.get("dry-run-told", (None, None))
     if told is not None and about == run.id:
         st.text(describe(told))

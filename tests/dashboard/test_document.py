@@ -10,6 +10,7 @@ from support.pages import fine, texts
 from alerts.rules import parse_rules
 from classifier.attribution import Explanation, ExplanationError, Word
 from dashboard import correcting, explaining
+from dashboard.access import Role, Standing, User
 from dashboard.plain import plain
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from store.alertlog import read_alerts
@@ -213,6 +214,31 @@ def test_a_document_that_is_gone_meanwhile_has_no_form(garden, open_document):
     fine(page.run())
 
     assert "Save correction" not in [button.label for button in page.button]
+
+
+def lower(monkeypatch, *, drawn):
+    """Let everybody be a viewer from now on; ``drawn``: forms stay as they were drawn before."""
+    viewer = User(None, Role.VIEWER, Standing.NO_LOGIN)
+    monkeypatch.setattr("dashboard.correcting.current_user", lambda: viewer)
+    monkeypatch.setattr("dashboard.correcting.may_act", lambda deed: drawn)
+
+
+def test_a_viewer_has_no_form(garden, open_document, monkeypatch):
+    lower(monkeypatch, drawn=False)
+    assert "Save correction" not in [button.label for button in open_document().button]
+
+
+@pytest.mark.parametrize("name", ["Save correction", "Take back"])
+def test_a_form_that_was_drawn_for_an_analyst_saves_nothing_for_a_viewer(
+    garden, open_document, monkeypatch, name
+):
+    page = correct(open_document(), "Hailstorms")
+    lower(monkeypatch, drawn=True)
+    field(page, "Topic").set_value("Tulips")
+    press(page, name)
+
+    assert any("takes the role analyst; you are a viewer" in text.value for text in page.text)
+    assert [row.topic for row in history(garden)] == ["Hailstorms"]
 
 
 def test_what_a_colleague_said_appears(garden, open_document):

@@ -7,6 +7,7 @@ import streamlit as st
 from support.pages import fine, open_at
 
 from dashboard import rates, tables
+from dashboard.access import Role, Standing, User
 from dashboard.system import Prospects, describe
 from ingest.batch import Advance, Checkpoint, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Reason
@@ -184,6 +185,29 @@ def test_a_dry_run_is_asked_for_and_told(scene, open_page):
     assert "2 would become documents; 1 would be turned away again (not_json 1)." in [
         text.value for text in page.text
     ]
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_dry_run_is_not_made_for_an_analyst(scene, open_page, monkeypatch, drawn):
+    asked = []
+    add(scene, "replay", letters=[letter(1)])
+    page = open_page(asked.append)
+    analyst = User(None, Role.ANALYST, Standing.NO_LOGIN)
+    monkeypatch.setattr("dashboard.system.current_user", lambda: analyst)
+    monkeypatch.setattr("dashboard.system.may_act", lambda deed: drawn)
+    fine(page.button(key="dry-run").click().run())
+
+    assert asked == []
+    assert [error.value for error in page.error] == (
+        ["To try dead letters again takes the role operator; you are an analyst."] if drawn else []
+    )
+
+
+def test_the_page_says_who_may_do_what(scene, open_page):
+    add(scene, "replay", letters=[letter(1)])
+    (said,) = [text.value for text in open_page().text if "signs in" in text.value]
+    assert said.startswith("Nobody signs in here: everybody who reaches this page has the role op")
+    assert "silence alerts" in said
 
 
 @pytest.mark.parametrize(
