@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from alerts.cards import Missing, Window, chosen, make_card, oldest_of, together
+from alerts.cards import Missing, Window, chosen, oldest_of
 from alerts.evaluation import Moment, Outcome, Standings, evaluate_rules, removed
+from alerts.explaining import Explainer
 from alerts.finders import Stretch
 from alerts.lifecycle import Standing, State
 from alerts.lookback import read_series
@@ -17,7 +18,7 @@ from alerts.rules import RuleSet
 from alerts.windows import next_point
 from store import alertlog
 from store.alertlog import EventRow, StateRow
-from store.cards import Evidence, NewCard, read_evidence, read_positions, write_cards
+from store.cards import NewCard, read_positions, write_cards
 from store.database import Connection
 
 
@@ -87,27 +88,15 @@ def explain(  # noqa: PLR0913 - the firings of one step of a run
     windows: Mapping[Moment, Window],
     allowed_lateness: timedelta,
 ) -> None:
-    """Keep a card of each firing that begins, or why it has none.
-
-    Firings of one window, whatever their rules, share one look at its documents.
-    """
+    """Keep a card of each firing that begins, or why it has none."""
     carded, rest = chosen(happened)
     if not carded:
         return
     positions = read_positions(connection, run_id)
-    by_name = {rule.name: rule for rule in rules.rules}
-    known: dict[object, Evidence] = {}
+    explainer = Explainer(connection, run_id, rules, positions, allowed_lateness)
     made = []
     for number, event in carded:
-        rule, window = by_name[event.rule], windows[event.rule, event.key, event.at]
-        span = (event.window_start, event.window_end)
-        found = []
-        for spelling in rule.spellings(event.key):
-            place = (event.scope, spelling, tuple(sorted(rule.kinds)), *span)
-            if place not in known:
-                known[place] = read_evidence(connection, run_id, *place)
-            found.append(known[place])
-        card = make_card(event, rule, window, together(found), positions, allowed_lateness)
+        card = explainer.card(event, windows[event.rule, event.key, event.at])
         made.append(NewCard(number, card.as_dict(), oldest=oldest_of(card.drivers)))
     made += [NewCard(number, None, Missing.STEP_LIMIT) for number, _ in rest]
     write_cards(connection, made)

@@ -33,6 +33,11 @@ class Firing:
         return self.first.scope, self.first.key
 
     @property
+    def moment(self) -> tuple[str, str, datetime]:
+        """Rule, key and when it began: no other firing has all three."""
+        return self.first.rule, self.first.key, self.first.at
+
+    @property
     def fired_at(self) -> datetime:
         """When it began."""
         return self.first.at

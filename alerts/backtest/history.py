@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from alerts.evaluation import evaluate_rules
+from alerts.evaluation import Outcome, evaluate_rules
 from alerts.finders import Past, Stretch
 from alerts.histories import History
 from alerts.kinds import GRID, AnyRule, SpikeRule
 from alerts.lookback import reach
 from alerts.rules import RuleSet
 from alerts.windows import Series, floor
-from store.alertlog import EventRow
 from store.buckets import list_keys, span
 from store.database import Connection, Database
 from store.minutes import read_minutes
@@ -47,15 +46,17 @@ def judge_history(
     rules: RuleSet,
     judged: Stretch,
     on_progress: Progress = lambda _done, _all: None,
-) -> list[EventRow]:
+) -> Outcome:
     """Every event of ``rules`` within the span, in order; the state before it is inactive."""
 
-    def judge(subject: Subject) -> list[EventRow]:
-        return evaluate_rules(rules, subject.series(), {}, judged).events
+    def judge(subject: Subject) -> Outcome:
+        return evaluate_rules(rules, subject.series(), {}, judged)
 
-    every = over_keys(database, run_id, rules, judged, judge, on_progress)
-    events = [event for of_key in every for event in of_key]
-    return sorted(events, key=lambda event: (event.at, event.rule, event.key))
+    outcome = Outcome()
+    for of_key in over_keys(database, run_id, rules, judged, judge, on_progress):
+        outcome.add(of_key)
+    outcome.events.sort(key=lambda event: (event.at, event.rule, event.key))
+    return outcome
 
 
 def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it

@@ -4,8 +4,8 @@ The command and the dashboard say the same of it. Draws and prints nothing.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,9 @@ import msgspec
 from alerts.backtest.comparison import Comparison, Judgement, KnownEvent
 from alerts.backtest.firings import Firing, firings, loads
 from alerts.backtest.history import Progress, judge_history, whole_span
+from alerts.cards import Window
+from alerts.evaluation import Moment
+from alerts.explaining import Explainer
 from alerts.finders import Stretch
 from alerts.rules import RuleSet
 from store.alertlog import EventRow
@@ -30,6 +33,7 @@ class Result:
     events: Sequence[EventRow]
     firings: Sequence[Firing]
     span: Stretch
+    windows: Mapping[Moment, Window] = field(default_factory=dict)
 
 
 def run_backtest(
@@ -46,8 +50,30 @@ def run_backtest(
         span = whole_span(connection, run_id)
     if span is None:
         return None
-    events = judge_history(database, run_id, rules, span, on_progress)
-    return Result(events, firings(events), span)
+    found = judge_history(database, run_id, rules, span, on_progress)
+    return Result(found.events, firings(found.events), span, found.windows)
+
+
+def strongest(
+    database: Database, run_id: int, rules: RuleSet, result: Result, most: int
+) -> list[tuple[Firing, dict[str, Any]]]:
+    """The gravest firings with their cards, the gravest first; of equals the most surprising.
+
+    Cards quote the documents that the run holds now, and say nothing of offsets.
+    """
+
+    def rank(firing: Firing) -> tuple[float, ...]:
+        usual = result.windows[firing.moment].usual
+        surprise, value = usual.surprise if usual else 0.0, firing.first.value or 0.0
+        return -firing.first.severity, -surprise, -value, firing.fired_at.timestamp()
+
+    gravest = sorted(result.firings, key=rank)[:most]
+    with database.reading() as connection:
+        explainer = Explainer(connection, run_id, rules)
+        return [
+            (firing, explainer.card(firing.first, result.windows[firing.moment]).as_dict())
+            for firing in gravest
+        ]
 
 
 def digest_rules(rules: RuleSet) -> str:
@@ -61,12 +87,13 @@ def known_within(events: Iterable[KnownEvent], span: Stretch) -> list[KnownEvent
     return [event for event in events if event.end > span.after and event.start <= span.until]
 
 
-def report(
+def report(  # noqa: PLR0913 - what a backtest may come to
     run: str,
     result: Result,
     comparison: Comparison | None,
     judgement: Judgement | None,
     seconds: float,
+    cards: Sequence[tuple[Firing, dict[str, Any]]] = (),
 ) -> dict[str, Any]:
     """All of it as plain data; ``comparison`` has the result's firings as the new ones."""
     plain: dict[str, Any] = {
@@ -86,6 +113,7 @@ def report(
             }
             for load in loads(result.firings, result.span.after, result.span.until)
         ],
+        "strongest": [{**plain_firing(firing), "card": card} for firing, card in cards],
         "seconds": round(seconds, 2),
     }
     if comparison is not None:

@@ -18,7 +18,6 @@ from alerts.actions import (
     unacknowledge,
     view_alert,
 )
-from alerts.cards import facts
 from alerts.matchers import MatcherError, parse_matchers
 from alerts.rules import duration
 from alerts.silences import state_at
@@ -31,6 +30,7 @@ from store.notifications import NotificationRow, read_notifications
 from store.runs import LIVE, Run, find_run
 from store.silences import read_silences
 from tapewatch import console
+from tapewatch.cards import print_card
 from tapewatch.commands.options import Json, RunName, user_name
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
@@ -269,23 +269,7 @@ def _print_card(row: CardRow) -> None:
     if row.card is None:
         console.output.print(f"There is no card: {row.reason}.")
         return
-    for line in facts(row.card):
-        console.output.print(plain(line))
-    console.output.print("Documents, the most negative first (UTC):")
-    for driver in row.card["drivers"]:
-        console.output.print(_driver(driver))
-
-
-def _driver(driver: Mapping[str, Any]) -> str:
-    """A document that weighed much, in two lines and one more for its address."""
-    at = datetime.fromisoformat(driver["published_at"])
-    times = f", {driver['repeats']} times" if driver["repeats"] > 1 else ""
-    source, kind, identity = (plain(driver[name]) for name in ("source", "kind", "id"))
-    said = ": ".join(plain(driver[name]) for name in ("title", "text") if driver[name])
-    lines = [f"{driver['score']:+.2f}  {at:%d %b %H:%M}  {source}, {kind} {identity}{times}", said]
-    if driver["url"]:
-        lines.append(plain(driver["url"]))
-    return "\n       ".join(lines)
+    print_card(row.card)
 
 
 def _print_notifications(rows: Sequence[NotificationRow]) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from alerts.backtest.comparison import (
     judge_firings,
     read_known_events,
 )
-from alerts.backtest.firings import loads
+from alerts.backtest.firings import Firing, loads
 from alerts.backtest.report import (
     Result,
     known_within,
@@ -24,11 +24,14 @@ from alerts.backtest.report import (
     plain_judgement,
     report,
     run_backtest,
+    strongest,
 )
+from alerts.messages import line
 from alerts.rules import RuleSet
 from store.database import Database
 from store.runs import LIVE, Run
 from tapewatch import console
+from tapewatch.cards import print_card
 from tapewatch.commands.options import Json, RunName
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
@@ -61,6 +64,9 @@ def backtest(  # noqa: PLR0913 - the options of the command
         Path | None, typer.Option("--plot", help="Draw the firings into this PNG.")
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many alerts to list.")] = 50,
+    cards: Annotated[
+        int, typer.Option(min=0, max=500, help="Show why so many fired, the gravest first.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Judge a run's whole history by RULES: what would have fired, when, and how often."""
@@ -73,6 +79,7 @@ def backtest(  # noqa: PLR0913 - the options of the command
         found = existing_run(database, run)
         new = _judged(database, found, tried, rules.name)
         old = _judged(database, found, other, against.name) if other and against else None
+        explained = strongest(database, found.id, tried, new, cards) if new and cards else []
     seconds = time.monotonic() - begun
     if new is None:
         console.output.print(f"Run {run} holds no document yet: replay a feed into it first.")
@@ -85,9 +92,10 @@ def backtest(  # noqa: PLR0913 - the options of the command
     if plot is not None:
         _plot(plot, new, old, events or ())
     if as_json:
-        console.print_json(report(run, new, comparison, judgement, seconds))
+        console.print_json(report(run, new, comparison, judgement, seconds, explained))
     else:
         _show(run, new, comparison, judgement, limit, seconds)
+        _show_cards(explained)
 
 
 def _judged(database: Database, run: Run, rules: RuleSet, name: str) -> Result | None:
@@ -155,6 +163,12 @@ def _show_changes(run: str, comparison: Comparison, limit: int) -> None:
         f"Against the other rules: {len(comparison.added):,} new, {len(comparison.gone):,} gone, "
         f"{len(comparison.shared):,} of the same alarm"
     )
+
+
+def _show_cards(explained: Sequence[tuple[Firing, dict[str, Any]]]) -> None:
+    for place, (firing, card) in enumerate(explained, 1):
+        console.output.print(f"\n{place}. {line(firing.first)}")
+        print_card(card)
 
 
 def _told(judgement: Judgement) -> str:

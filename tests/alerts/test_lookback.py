@@ -77,7 +77,7 @@ def test_every_kind_of_rule_says_the_same_live_and_in_a_backtest(database, run, 
     with database.transaction() as connection:
         span = whole_span(connection, run.id)
 
-    events = judge_history(database, run.id, RULES, span)
+    events = judge_history(database, run.id, RULES, span).events
 
     assert digest_events(events) == judged_live
     fired = {event.rule for event in events if event.state == "firing"}
@@ -133,7 +133,7 @@ def test_an_alias_counts_as_the_key_and_its_card_quotes_its_documents(database, 
     assert events
     assert cards[0].card["drivers"]
     assert cards[0].card["rule"]["baseline"] < cards[0].card["rule"]["value"]
-    assert digest_events(judge_history(database, run.id, RULES, span)) == known
+    assert digest_events(judge_history(database, run.id, RULES, span).events) == known
 
 
 def test_an_override_holds_for_its_key_only(database, run):

@@ -14,6 +14,7 @@ from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
 from store import runs
+from store.cards import read_cards_of_alert
 from store.commits import commit_batch, register_model
 from store.database import Database
 from store.digest import digest
@@ -268,3 +269,50 @@ def test_a_right_file_is_shown_and_a_wrong_one_told_with_its_line(files, rules, 
     assert "is right: 3 rules, 1 receivers (console)" in shown
     assert [rule["name"] for rule in plain["rules"]] == ["other-name", "counts", "silent"]
     assert f"{wrong}:6: 'turns': `window`: '20' is no duration" in failed.stderr
+
+
+SPIKE = """
+[[rules]]
+name = "spikes"
+type = "spike"
+scope = "symbol"
+window = "20m"
+every = "10m"
+history = "2d"
+min_history = "2d"
+"""
+
+
+def test_the_gravest_alerts_come_with_the_cards_that_they_would_have_had(database, files, backtest):
+    with database.transaction() as connection:
+        runs.delete_run(connection, "judged")
+        run = runs.open_run(connection, "judged")
+        commit_batch(connection, run.id, prepare_batch(feed()))
+    Alerter(database, run, load_rules(files["strict"])).advance(START, finish=True)
+    with database.transaction() as connection:
+        kept = {
+            (key, row.at.isoformat()): row.card
+            for key in "KL"
+            for row in read_cards_of_alert(connection, run.id, "turns", key)
+        }
+
+    arguments = ("--run", "judged", "--rules", files["strict"], "--cards", "2")
+    strongest = report(backtest(*arguments, "--json"))["strongest"]
+
+    assert [each["severity"] for each in strongest] == [5, 5]
+    assert strongest[0]["value"] >= strongest[1]["value"]
+    for each in strongest:
+        known = kept[each["key"], each["fired_at"]]
+        assert {**each["card"], "offsets": known["offsets"], "coverage": known["coverage"]} == known
+    shown = backtest(*arguments, "--limit", "0").stdout
+    assert f"1. {strongest[0]['fired_at'][:10]}" in shown
+    assert "Documents, the most negative first (UTC):" in shown
+
+
+def test_a_spike_rule_that_has_too_little_history_tells_nothing_and_is_judged(tmp_path, backtest):
+    path = tmp_path / "spike.toml"
+    path.write_text(SPIKE)
+
+    found = report(backtest("--run", "history", "--rules", path, "--cards", "3", "--json"))
+
+    assert (found["alerts"], found["strongest"]) == ([], [])
