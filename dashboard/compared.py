@@ -85,7 +85,7 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
         (
             f"Alerts of {letter}",
             f"{len(result.firings):,}",
-            f"{minutes_per_week(result):,.0f} alert minutes a week",
+            f"{minutes_per_week(result):,.0f} min a week",
         )
         for letter, result in sides.items()
     ]

@@ -124,7 +124,6 @@ def _chart(lanes: int, span: Span, palette: Palette) -> alt.LayerChart:
     firings = alt.Chart(alt.NamedData(name="firings")).encode(
         y=rows,
         yOffset=alt.YOffset("set:N", scale=alt.Scale(domain=["A", "B"])),
-        opacity=alt.condition("datum.alone", alt.value(1.0), alt.value(0.45)),
         tooltip=[
             alt.Tooltip("set:N", title="Rules"),
             alt.Tooltip("subject:N", title="Subject"),
@@ -134,6 +133,7 @@ def _chart(lanes: int, span: Span, palette: Palette) -> alt.LayerChart:
         ],
         description="told:N",
     )
+    depth = alt.condition("datum.alone", alt.value(1.0), alt.value(0.45))
     bars = {
         "A": firings.mark_bar(color=palette.accent, cornerRadius=2),
         "B": firings.mark_bar(
@@ -150,7 +150,9 @@ def _chart(lanes: int, span: Span, palette: Palette) -> alt.LayerChart:
                 tooltip=[alt.Tooltip("name:N", title="Known event")],
             ),
             *(
-                bar.transform_filter(f"datum.set === '{letter}'").encode(x="start:Q", x2="end:Q")
+                bar.transform_filter(f"datum.set === '{letter}'").encode(
+                    x="start:Q", x2="end:Q", opacity=depth
+                )
                 for letter, bar in bars.items()
             ),
             firings.mark_text(align="right", dx=-4, fontSize=10, color=palette.text).encode(

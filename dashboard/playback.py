@@ -255,7 +255,7 @@ def _figures(
     share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
     part = (at - reel.start) / max(reel.end - reel.start, reel.frame)
     figures = [
-        ("It is", moment(at), f"{at.year}, UTC; {part:.0%} of the run"),
+        ("It is", moment(at), f"{at.year} UTC, {part:.0%} played"),
         ("Firing alerts", str(len(firing)), f"of {alerts:,} so far"),
         ("Documents", f"{sums.documents:,}", f"up to then, {SPANS[played.span].lower()}"),
         ("Negative share", share, f"{sums.negative:,} negative"),
