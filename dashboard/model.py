@@ -23,10 +23,7 @@ from store.views import RunSummary
 
 def show_model(database: Database, models: Models | None) -> None:
     """Draw the page; without ``models`` there is nothing to show."""
-    try:
-        runs = reading.runs(database)
-    except DatabaseUnavailableError:
-        runs = []
+    runs = _runs(database)
     try:
         lineup = models.lineup() if models else None
     except ModelsError as error:
@@ -37,7 +34,7 @@ def show_model(database: Database, models: Models | None) -> None:
         title()
         st.info("This dashboard was opened without the weights registry.")
         return
-    run, version = _header(runs, lineup)
+    run, version = _header(runs or [], lineup)
     _roles(lineup, version)
     try:
         plain_card = models.card(version)
@@ -46,8 +43,19 @@ def show_model(database: Database, models: Models | None) -> None:
         _failed("There is no card to show:", error)
     else:
         show_card(card, plain_card)
-    _drift(database, models, run)
+    if runs is None:
+        say_away()
+    else:
+        _drift(database, models, run)
     _contest(models, lineup)
+
+
+def _runs(database: Database) -> list[RunSummary] | None:
+    """Every run; None while the database is away, which the rest of the page can do without."""
+    try:
+        return reading.runs(database)
+    except DatabaseUnavailableError:
+        return None
 
 
 def _header(runs: list[RunSummary], lineup: Lineup) -> tuple[RunSummary | None, str]:
@@ -103,7 +111,7 @@ def _roles(lineup: Lineup, version: str) -> None:
 def _drift(database: Database, models: Models, run: RunSummary | None) -> None:
     st.subheader("Drift", anchor=False)
     if run is None:
-        st.info("There is no run to measure yet, or the database is away.")
+        st.info("There is no run to measure yet.")
         return
     try:
         reports = newest_of_each(reading.drift_reports(database, run.id))

@@ -44,21 +44,27 @@ def whole_span(connection: Connection, run_id: int) -> Span | None:
     return Span(floor(extent[0], GRID), floor(extent[1], GRID) + GRID)
 
 
-def judge_history(
+def judge_history(  # noqa: PLR0913 - a span of one run, and who is told meanwhile
     database: Database,
     run_id: int,
     rules: RuleSet,
     judged: Span,
     on_progress: Progress = lambda _done, _all: None,
+    before_rule: Callable[[], None] = lambda: None,
 ) -> list[EventRow]:
-    """Every event of ``rules`` within the span, in order; the state before it is inactive."""
+    """Every event of ``rules`` within the span, in order; the state before it is inactive.
+
+    ``before_rule`` is called, on any thread, before a key is judged by a rule; what it raises ends
+    all of it, as what ``on_progress`` raises does.
+    """
 
     def judge(subject: Subject) -> list[EventRow]:
-        found = (
-            evaluate(rule, {subject.key: history}, {}, judged.after, judged.until)
-            for rule, history in subject.histories()
-        )
-        return [event for outcome in found for event in outcome.events]
+        found: list[EventRow] = []
+        for rule, history in subject.histories():
+            before_rule()
+            outcome = evaluate(rule, {subject.key: history}, {}, judged.after, judged.until)
+            found += outcome.events
+        return found
 
     every = over_keys(database, run_id, rules, judged, judge, on_progress)
     events = [event for of_key in every for event in of_key]

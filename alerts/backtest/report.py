@@ -4,7 +4,7 @@ The command and the dashboard say the same of it. Draws and prints nothing.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -36,16 +36,17 @@ def run_backtest(
     run_id: int,
     rules: RuleSet,
     on_progress: Progress = lambda _done, _keys: None,
+    before_rule: Callable[[], None] = lambda: None,
 ) -> Result | None:
     """Judge a run's whole history; None while it holds no document.
 
-    What ``on_progress`` raises ends it.
+    What ``on_progress`` and ``before_rule`` raise ends it; the latter is called on any thread.
     """
     with database.transaction() as connection:
         span = whole_span(connection, run_id)
     if span is None:
         return None
-    events = judge_history(database, run_id, rules, span, on_progress)
+    events = judge_history(database, run_id, rules, span, on_progress, before_rule)
     return Result(events, firings(events), span)
 
 
