@@ -83,11 +83,13 @@ class Backtest:
         return self.done / self.keys if self.keys else 0.0
 
     def cancel(self) -> None:
-        """Have it end between two keys."""
+        """Have it end before the next rule of a key."""
         self.cancelled = True
 
 
-Judge = Callable[[Database, int, RuleSet, Callable[[int, int], None]], Result | None]
+Judge = Callable[
+    [Database, int, RuleSet, Callable[[int, int], None], Callable[[], None]], Result | None
+]
 
 
 class Backtests:
@@ -155,6 +157,8 @@ class Backtests:
 
         def on_progress(done: int, keys: int) -> None:
             backtest.done, backtest.keys = done, keys
+
+        def may_go_on() -> None:
             if backtest.cancelled:
                 raise _Ended(Stage.CANCELLED)
             if monotonic() - begun > self._longest:
@@ -164,7 +168,9 @@ class Backtests:
         try:
             if not backtest.cancelled:
                 backtest.stage = Stage.RUNNING
-                backtest.result = self._judge(database, run_id, backtest.rules.rules, on_progress)
+                backtest.result = self._judge(
+                    database, run_id, backtest.rules.rules, on_progress, may_go_on
+                )
                 stage = Stage.EMPTY if backtest.result is None else Stage.DONE
         except _Ended as ended:
             stage = ended.stage

@@ -22,7 +22,7 @@ from alerts.backtest.firings import Firing, loads
 from alerts.backtest.report import Result, known_within
 from dashboard.backtests import Backtest
 from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
-from dashboard.lanes import LANES, draw_lanes, subject_name, tabulate_lanes
+from dashboard.lanes import BARS, LANES, draw_lanes, subject_name, tabulate_lanes
 from dashboard.plain import DASH, dated, lasting, plain
 from dashboard.theme import palette_for
 from store.views import RunSummary
@@ -85,7 +85,7 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
         (
             f"Alerts of {letter}",
             f"{len(result.firings):,}",
-            f"{minutes_per_week(result):,.0f} alert minutes a week",
+            f"{minutes_per_week(result):,.0f} min a week",
         )
         for letter, result in sides.items()
     ]
@@ -109,7 +109,8 @@ def _lanes(a: Result, b: Result, alone: set[int], known: Known | None) -> None:
     draw_lanes(table, events, a.span, palette_for(st.context.theme.type))
     shaded = " Shaded: known events." if events else ""
     st.caption(
-        f"A is filled, B outlined; what both have is faint. At most {LANES} subjects.{shaded}"
+        f"A is filled, B outlined; what both have is faint. At most {LANES} subjects and {BARS:,} "
+        f"alerts.{shaded}"
     )
 
 

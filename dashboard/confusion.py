@@ -14,7 +14,7 @@ from dashboard.theme import Palette
 
 CELLS = {"share": "Shares", "rows": "Counts"}
 
-_HEIGHT, _ROW, _LEAST = 210, 26, 30
+_HEIGHT, _ROW, _LEAST = 210, 34, 20
 """Pixels: height of a small matrix and of a class in a large one; width of a cell with a number."""
 
 _NUMBERED = 0.005

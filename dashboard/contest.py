@@ -13,7 +13,8 @@ from dashboard.plain import DASH, plain
 from dashboard.theme import Palette
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-_ROW = 30
+_ROW, _AROUND, _DRAWN = 26, 40, 16
+_OF_HEADS = ("accuracy", "macro F1")
 _FIGURES = ["Test rows", "Head", "Figure", "Champion", "At least", "Challenger", "Judged"]
 
 
@@ -70,13 +71,20 @@ def tabulate_history(lineup: Lineup) -> pd.DataFrame:
 
 
 def tabulate_compared(compared: Sequence[Compared]) -> pd.DataFrame:
-    """One row a figure, in plain text."""
+    """One row a figure, in plain text, what is worse first."""
     rows = [
         (plain(c.test, 80), plain(c.head, 20), plain(c.figure, 60), c.champion, c.least,
          c.challenger, "✗ worse" if c.worse else "✓ not worse")
-        for c in compared
+        for c in sorted(compared, key=lambda c: not c.worse)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=_FIGURES)
+
+
+def drawn(compared: Sequence[Compared]) -> list[Compared]:
+    """The figures that are drawn: those of whole heads, and then as many worse as there is room."""
+    heads = [c for c in compared if c.figure in _OF_HEADS]
+    worse = [c for c in compared if c.worse and c.figure not in _OF_HEADS]
+    return [*heads, *worse][:_DRAWN]
 
 
 def _side_by_side(models: Models, champion: str, challenger: str) -> None:
@@ -121,12 +129,16 @@ def _decision(contest: Contest) -> None:
 
 
 def _compared(compared: Sequence[Compared], palette: Palette) -> None:
-    table = tabulate_compared(compared)
+    table, shown = tabulate_compared(compared), drawn(compared)
     draw(
-        _chart(len(table), palette),
-        {"figures": _rows(compared)},
+        _chart(len(shown), palette),
+        {"figures": _rows(shown)},
         key="contest",
-        description="Each figure of champion and challenger, and what the challenger must reach",
+        description="Figures of champion and challenger, and what the challenger must reach",
+    )
+    st.caption(
+        "Diamonds are the challenger, ticks the champion; bars reach down to the least that the "
+        "challenger may have. Figures marked ✗ are worse. All of them:"
     )
     number = st.column_config.NumberColumn(format="%.3f", width=90)
     st.dataframe(
@@ -146,11 +158,11 @@ def _rows(compared: Sequence[Compared]) -> pd.DataFrame:
     rows = [
         (
             number,
-            plain(f"{c.figure} · {c.test}", 70),
+            plain(f"{'✗ ' if c.worse else ''}{c.figure} · {c.test}", 70),
             c.champion,
             c.least,
             c.challenger,
-            "✗ worse" if c.worse else "",
+            c.worse,
         )
         for number, c in enumerate(compared)
     ]
@@ -163,7 +175,7 @@ def _chart(count: int, palette: Palette) -> alt.LayerChart:
         "figure:N",
         sort=alt.EncodingSortField(field="rank", op="min"),
         title=None,
-        axis=alt.Axis(labelLimit=300, labelOverlap=False, ticks=False, domain=False),
+        axis=alt.Axis(labelLimit=220, labelOverlap=False, ticks=False, domain=False),
     )
     figures = alt.Chart(alt.NamedData(name="figures")).encode(
         y=rows,
@@ -175,10 +187,10 @@ def _chart(count: int, palette: Palette) -> alt.LayerChart:
         ],
     )
     scale = alt.Scale(zero=False, nice=True)
-    axis = alt.Axis(title=None, format=".2f", grid=True, domain=False)
+    axis = alt.Axis(title=None, format=".2~f", tickCount=5, grid=True, domain=False)
     at = alt.X("champion:Q", scale=scale, axis=axis)
     return alt.LayerChart(
-        height=max(90, count * _ROW),
+        height=count * _ROW + _AROUND,
         layer=[
             figures.mark_bar(height=8, opacity=0.25, color=palette.accent).encode(
                 x=alt.X("least:Q", scale=scale, axis=axis), x2="champion:Q"
@@ -187,11 +199,8 @@ def _chart(count: int, palette: Palette) -> alt.LayerChart:
             figures.mark_point(filled=True, size=80, shape="diamond", opacity=1).encode(
                 x="challenger:Q",
                 color=alt.condition(
-                    "datum.worse !== ''", alt.value(palette.negative), alt.value(palette.text)
+                    "datum.worse", alt.value(palette.negative), alt.value(palette.text)
                 ),
-            ),
-            figures.mark_text(align="left", dx=9, color=palette.negative).encode(
-                x="challenger:Q", text="worse:N"
             ),
         ],
     )

@@ -165,7 +165,7 @@ def _chart(
     palette: Palette,
 ) -> alt.LayerChart:
     names = list(PARTS)
-    legend = alt.Legend(title=None, orient="top", columns=3, symbolType="stroke", symbolSize=200)
+    legend = alt.Legend(title=None, orient="top", columns=2)
     colour = alt.Color(
         "part:N", scale=alt.Scale(domain=names, range=list(palette.series)), legend=legend
     )
@@ -191,7 +191,7 @@ def _chart(
     )
     limit = alt.Chart(alt.NamedData(name="limits")).encode(y="at:Q")
     return alt.LayerChart(
-        height=240,
+        height=270,
         layer=[
             limit.mark_rule(color=palette.muted, strokeDash=[4, 4]),
             limit.mark_text(align="left", baseline="bottom", dx=4, color=palette.text).encode(

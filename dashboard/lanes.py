@@ -7,6 +7,7 @@ is told by colour alone. Keys are feed text and made plain.
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -18,8 +19,8 @@ from dashboard.charts import draw, milliseconds, time_axis
 from dashboard.plain import dated, plain
 from dashboard.theme import Palette
 
-LANES = 30
-"""Subjects that are drawn; those with most time firing come first."""
+LANES, BARS = 30, 2000
+"""Subjects and firings that are drawn; those that fired longest come first."""
 
 _ROW, _AROUND = 34, 40
 _LEAST_SHARE = 1 / 300
@@ -43,6 +44,8 @@ def tabulate_lanes(
         for firing in some
         if firing.subject in ranks
     ]
+    if len(rows) > BARS:
+        rows = sorted(rows, key=_length, reverse=True)[:BARS]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -71,9 +74,13 @@ def _busiest(some: Sequence[Firing], span: Stretch) -> list[Subject]:
     return sorted(lasted, key=lambda subject: (-lasted[subject], subject))[:LANES]
 
 
+def _length(row: tuple[Any, ...]) -> int:
+    return int(row[_COLUMNS.index("end")] - row[_COLUMNS.index("start")])
+
+
 def _row(
     firing: Firing, letter: str, rank: int, alone: Collection[int], span: Stretch
-) -> tuple[object, ...]:
+) -> tuple[Any, ...]:
     subject, rule = subject_name(firing.subject), plain(firing.rule, 60)
     fired = f"{dated(firing.fired_at)}"
     resolved = dated(firing.resolved_at) if firing.resolved_at else "still firing"
@@ -124,7 +131,6 @@ def _chart(lanes: int, span: Stretch, palette: Palette) -> alt.LayerChart:
     firings = alt.Chart(alt.NamedData(name="firings")).encode(
         y=rows,
         yOffset=alt.YOffset("set:N", scale=alt.Scale(domain=["A", "B"])),
-        opacity=alt.condition("datum.alone", alt.value(1.0), alt.value(0.45)),
         tooltip=[
             alt.Tooltip("set:N", title="Rules"),
             alt.Tooltip("subject:N", title="Subject"),
@@ -134,6 +140,7 @@ def _chart(lanes: int, span: Stretch, palette: Palette) -> alt.LayerChart:
         ],
         description="told:N",
     )
+    depth = alt.condition("datum.alone", alt.value(1.0), alt.value(0.45))
     bars = {
         "A": firings.mark_bar(color=palette.accent, cornerRadius=2),
         "B": firings.mark_bar(
@@ -150,7 +157,9 @@ def _chart(lanes: int, span: Stretch, palette: Palette) -> alt.LayerChart:
                 tooltip=[alt.Tooltip("name:N", title="Known event")],
             ),
             *(
-                bar.transform_filter(f"datum.set === '{letter}'").encode(x="start:Q", x2="end:Q")
+                bar.transform_filter(f"datum.set === '{letter}'").encode(
+                    x="start:Q", x2="end:Q", opacity=depth
+                )
                 for letter, bar in bars.items()
             ),
             firings.mark_text(align="right", dx=-4, fontSize=10, color=palette.text).encode(

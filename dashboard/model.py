@@ -4,38 +4,26 @@ Cards are read from files that may be of a user's making: what they say goes int
 text only. The page needs no document, and of the database only the reports on drift.
 """
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
 import streamlit as st
 
 from dashboard import reading
+from dashboard.card_sections import show_card
 from dashboard.choices import publish, restore
-from dashboard.confusion import CELLS, draw_confusion, tabulate_cells, tabulate_mistakes
 from dashboard.contest import show_contest, show_history
 from dashboard.drift import newest_of_each, show_drift
-from dashboard.frame import choose_run, say_away, segments, title
+from dashboard.frame import choose_run, say_away, title
 from dashboard.lineup import Lineup, Models, ModelsError
-from dashboard.model_card import Card, CardError, HeadFigures, Interval, read_card
-from dashboard.plain import DASH, plain
-from dashboard.reliability import describe, draw_reliability
+from dashboard.model_card import CardError, read_card
+from dashboard.plain import plain
 from dashboard.theme import palette_for
 from store.database import Database
 from store.errors import DatabaseUnavailableError
 from store.views import RunSummary
 
-HEADS = {"topic": "Topic", "sentiment": "Sentiment"}
-_COLUMNS = ["Test rows", "Head", "Rows", "Majority", "Accuracy", "Macro F1", "ECE", "F1 before"]
-
 
 def show_model(database: Database, models: Models | None) -> None:
     """Draw the page; without ``models`` there is nothing to show."""
-    try:
-        runs = reading.runs(database)
-    except DatabaseUnavailableError:
-        runs = []
+    runs = _runs(database)
     try:
         lineup = models.lineup() if models else None
     except ModelsError as error:
@@ -46,7 +34,7 @@ def show_model(database: Database, models: Models | None) -> None:
         title()
         st.info("This dashboard was opened without the weights registry.")
         return
-    run, version = _header(runs, lineup)
+    run, version = _header(runs or [], lineup)
     _roles(lineup, version)
     try:
         plain_card = models.card(version)
@@ -54,52 +42,20 @@ def show_model(database: Database, models: Models | None) -> None:
     except (ModelsError, CardError) as error:
         _failed("There is no card to show:", error)
     else:
-        _figures(card)
-        _about(card, plain_card)
-        _scores(card)
-        _errors(card)
-        _reliability(card)
-    _drift(database, models, run)
+        show_card(card, plain_card)
+    if runs is None:
+        say_away()
+    else:
+        _drift(database, models, run)
     _contest(models, lineup)
 
 
-def tabulate_scores(card: Card) -> pd.DataFrame:
-    """One row a head on a set of test rows, in plain text, with 95 % intervals."""
-    rows = [
-        (
-            plain(test, 80),
-            HEADS.get(score.head, plain(score.head, 20)),
-            score.rows,
-            score.majority_accuracy,
-            between(score.accuracy, score.accuracy_interval),
-            between(score.macro_f1, score.macro_f1_interval),
-            DASH if score.ece is None else f"{score.ece:.3f}",
-            DASH if (earlier := card.earlier(test, score.head)) is None
-            else f"{earlier.macro_f1:.3f}",
-        )
-        for test, score in card.measured()
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-def tabulate_classes(score: HeadFigures) -> pd.DataFrame:
-    """One row a class, in plain text, the worst first."""
-    rows = [
-        (
-            plain(name, 60),
-            found.rows,
-            found.precision,
-            found.recall,
-            between(found.f1, found.f1_interval),
-        )
-        for name, found in sorted(score.classes.items(), key=lambda pair: pair[1].f1)
-    ]
-    return pd.DataFrame(rows, columns=["Class", "Rows", "Precision", "Recall", "F1"])
-
-
-def between(value: float, interval: Interval | None) -> str:
-    """A figure with its interval: ``0.874 (0.864 to 0.884)``."""
-    return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+def _runs(database: Database) -> list[RunSummary] | None:
+    """Every run; None while the database is away, which the rest of the page can do without."""
+    try:
+        return reading.runs(database)
+    except DatabaseUnavailableError:
+        return None
 
 
 def _header(runs: list[RunSummary], lineup: Lineup) -> tuple[RunSummary | None, str]:
@@ -152,182 +108,10 @@ def _roles(lineup: Lineup, version: str) -> None:
         )
 
 
-def _figures(card: Card) -> None:
-    """The figures of the strictest test rows of each head."""
-    known = {head: card.best_known(head) for head in HEADS}
-    figures: list[tuple[str, str, str]] = []
-    for head, found in known.items():
-        if found is None:
-            figures.append((f"{HEADS[head]} macro F1", DASH, "not measured"))
-            continue
-        score = found[1]
-        figures += [
-            (f"{HEADS[head]} {label}", f"{value:.3f}", f"{low:.3f} to {high:.3f}")
-            for label, value, (low, high) in (
-                ("macro F1", score.macro_f1, score.macro_f1_interval),
-                ("accuracy", score.accuracy, score.accuracy_interval),
-            )
-        ]
-    errors = {head: found[1].ece for head, found in known.items() if found and found[1].ece}
-    told = " / ".join(f"{error:.1%}" for error in errors.values())
-    figures.append(("Calibration error", told or DASH, " / ".join(errors) or "not measured"))
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
-    tests = "; ".join(plain(found[0], 80) for found in known.values() if found)
-    if tests:
-        with st.container(key="count-text"):
-            st.text(f"On test rows: {tests}. The others are under Scores.")
-
-
-def _about(card: Card, plain_card: Mapping[str, Any]) -> None:
-    """What it is and what it was made of; how to make it again is folded away."""
-    context = f", context {card.context}" if card.context else ""
-    made = f"Made on {plain(card.made_on, 20)}. " if card.made_on else ""
-    rows = ", ".join(f"{count:,} {plain(name, 40)}" for name, count in card.rows.items())
-    lines = [
-        f"{made}{plain(card.architecture, 60)}: {card.parameters / 1e6:.1f} million parameters, "
-        f"{card.layers} layers, {card.width} wide, {card.vocabulary:,} tokens{context}.",
-        plain(card.summary, 800),
-        f"Rows: {rows}." if rows else "",
-        plain(card.held_out, 400),
-        f"Measured in {plain(card.precision, 20)}." if card.precision else "",
-    ]
-    with st.container(border=True, key="model-card"):
-        for line in filter(None, lines):
-            st.text(line)
-    left, right = st.columns(2, gap="medium")
-    with left, st.expander("Limitations", key="limitations"):
-        st.text("\n".join(f"• {plain(line, 400)}" for line in card.limitations) or "None told.")
-    with right, st.expander("How to make it again", key="made-with"):
-        st.code("\n".join(plain(line, 2000) for line in card.commands), language=None)
-        st.download_button(
-            "Card as JSON",
-            json.dumps(plain_card, ensure_ascii=False, indent=1),
-            file_name="tapewatch-card.json",
-            mime="application/json",
-            key="card-json",
-            on_click="ignore",
-        )
-
-
-def _scores(card: Card) -> None:
-    st.subheader("Scores", anchor=False)
-    table = tabulate_scores(card)
-    if table.empty:
-        st.info("The card measures nothing: `tapewatch evaluate` does, on labelled rows of yours.")
-        return
-    st.caption(
-        "On rows that it was not trained on, with 95 % bootstrap intervals; *majority* is the "
-        "accuracy of always saying the commonest class."
-    )
-    st.dataframe(
-        table,
-        key="scores",
-        hide_index=True,
-        height=38 + 35 * len(table),
-        column_config={
-            "Test rows": st.column_config.TextColumn(width=270),
-            "Rows": st.column_config.NumberColumn(format="localized", width=70),
-            "Majority": st.column_config.NumberColumn(format="%.3f", width=80),
-            "Accuracy": st.column_config.TextColumn(width=170),
-            "Macro F1": st.column_config.TextColumn(width=170),
-        },
-        alt="Scores on each set of test rows",
-    )
-    if card.before:
-        with st.container(key="exported-text"):
-            st.text(f"F1 before: {plain(card.before.of, 200)}.")
-
-
-def _errors(card: Card) -> None:
-    """The matrix of one head on one set of test rows, its mistakes, and its classes."""
-    tests = {f"{score.head}: {test}": score for test, score in card.measured()}
-    if not tests:
-        return
-    st.subheader("Confusion", anchor=False)
-    last = card.best_known("sentiment") or card.best_known("topic")
-    usual = next((name for name, score in tests.items() if last and score is last[1]), "")
-    with st.container(horizontal=True, vertical_alignment="bottom", key="errors"):
-        restore("test", tests, usual or next(iter(tests)))
-        chosen = str(
-            st.selectbox(
-                "Test rows",
-                list(tests),
-                key="test",
-                format_func=lambda name: plain(name, 90),
-                width=420,
-            )
-        )
-        written = segments("In the cells", "cells", CELLS, "share")
-    publish(test=chosen, cells=written)
-    score = tests[chosen]
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        _matrix(score, written)
-    with right:
-        _mistakes(score)
-
-
-def _matrix(score: HeadFigures, written: str) -> None:
-    if not score.has_confusion:
-        st.info("The card has no confusion matrix of these rows.")
-        return
-    draw_confusion(score, tabulate_cells(score), written, palette_for(st.context.theme.type))
-    unit = "% of the true class" if written == "share" else "rows"
-    st.caption(f"Numbers are {unit}. Framed cells are right.")
-
-
-def _mistakes(score: HeadFigures) -> None:
-    if score.has_confusion:
-        cells = tabulate_cells(score)
-        st.caption("The commonest mistakes")
-        st.dataframe(
-            tabulate_mistakes(cells),
-            key="mistakes",
-            hide_index=True,
-            column_config={"Share": st.column_config.NumberColumn(format="%.1f%%", width=70)},
-            alt="The commonest mistakes",
-        )
-    if score.classes:
-        st.caption("Classes, the worst first")
-        st.dataframe(
-            tabulate_classes(score),
-            key="classes",
-            hide_index=True,
-            height=min(360, 38 + 35 * len(score.classes)),
-            column_config={
-                "Rows": st.column_config.NumberColumn(format="localized", width=60),
-                "Precision": st.column_config.NumberColumn(format="%.3f", width=80),
-                "Recall": st.column_config.NumberColumn(format="%.3f", width=70),
-                "F1": st.column_config.TextColumn(width=165),
-            },
-            alt="Precision, recall and F1 of each class",
-        )
-
-
-def _reliability(card: Card) -> None:
-    st.subheader("Reliability", anchor=False)
-    if not card.calibration:
-        st.info("The card does not say how far its probabilities can be trusted.")
-        return
-    st.caption(
-        "Of the texts that are given a probability, so many should be right: the dashed diagonal. "
-        "Bars are 95 % intervals."
-    )
-    palette = palette_for(st.context.theme.type)
-    heads = list(card.calibration.items())
-    for column, (head, found) in zip(st.columns(max(2, len(heads))), heads, strict=False):
-        with column:
-            st.markdown(f"**{HEADS.get(head, 'Other head')}**")
-            draw_reliability(head, found, palette)
-            st.text(describe(plain(head, 20), found))
-
-
 def _drift(database: Database, models: Models, run: RunSummary | None) -> None:
     st.subheader("Drift", anchor=False)
     if run is None:
-        st.info("There is no run to measure yet, or the database is away.")
+        st.info("There is no run to measure yet.")
         return
     try:
         reports = newest_of_each(reading.drift_reports(database, run.id))

@@ -117,14 +117,12 @@ def tabulate_changes(changes: Sequence[moments.Change]) -> pd.DataFrame:
 
 def _restore_moment(run: RunSummary, reel: Reel) -> None:
     """The session's moment, else the link's, else the run's end; always within the run."""
-    if st.session_state.get("played-run", run.id) != run.id:
-        st.session_state.pop(_AT, None)
-        st.session_state.pop(_PLAYING, None)
-    fresh = "played-run" not in st.session_state
+    known: datetime | None = None
+    if st.session_state.get("played-run", run.id) == run.id:
+        known = st.session_state.get(_AT) or moments.read_moment(linked(_AT))
+    else:
+        _pause()
     st.session_state["played-run"] = run.id
-    known = st.session_state.get(_AT)
-    if known is None and fresh:
-        known = moments.read_moment(linked(_AT))
     st.session_state[_AT] = reel.at(known or reel.end)
 
 
@@ -132,12 +130,23 @@ def _controls(
     database: Database, run: RunSummary, filled: tuple[datetime, datetime], reel: Reel
 ) -> Played:
     changes = moments.changes(reading.alerts(database, run.name))
-    at: datetime = st.session_state[_AT]
-    before, after = moments.change_before(changes, at), moments.next_change(changes, at)
     playing = _PLAYING in st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", key="reel"):
-        _jump("Last alert change", ":material/skip_previous:", "to-last", reel, before)
-        _jump("A step back", ":material/chevron_left:", "step-back", reel, at - reel.frame)
+        st.button(
+            "Last alert change",
+            icon=":material/skip_previous:",
+            key="to-last",
+            on_click=_to_last_change,
+            args=(reel, changes),
+            disabled=not changes,
+        )
+        st.button(
+            "A step back",
+            icon=":material/chevron_left:",
+            key="step-back",
+            on_click=_step,
+            args=(reel, -1),
+        )
         st.button(
             "Pause" if playing else "Play",
             icon=":material/pause:" if playing else ":material/play_arrow:",
@@ -146,8 +155,21 @@ def _controls(
             on_click=_pause if playing else _play,
             args=() if playing else (reel,),
         )
-        _jump("A step on", ":material/chevron_right:", "step-on", reel, at + reel.frame)
-        _jump("Next alert change", ":material/skip_next:", "to-next", reel, after)
+        st.button(
+            "A step on",
+            icon=":material/chevron_right:",
+            key="step-on",
+            on_click=_step,
+            args=(reel, 1),
+        )
+        st.button(
+            "Next alert change",
+            icon=":material/skip_next:",
+            key="to-next",
+            on_click=_to_next_change,
+            args=(reel, changes),
+            disabled=not changes,
+        )
         restore("speed", moments.SPEEDS, reel.usual_speed())
         speed = st.selectbox(
             "Speed",
@@ -161,23 +183,24 @@ def _controls(
     return Played(run, filled, reel, span, str(speed))
 
 
-def _jump(label: str, icon: str, key: str, reel: Reel, to: datetime | None) -> None:
-    there = st.session_state[_AT]
-    st.button(
-        label,
-        icon=icon,
-        key=key,
-        help=f"{label}{f' ({moment(to)})' if to else ''}",
-        on_click=_go,
-        args=(reel, to or there),
-        disabled=to is None or not reel.start <= to <= reel.end,
-    )
+def _step(reel: Reel, frames: int) -> None:
+    """Read when it is pressed: while it plays, the buttons are older than the moment."""
+    _go(reel, st.session_state[_AT] + frames * reel.frame)
 
 
-def _go(reel: Reel, to: datetime) -> None:
-    st.session_state.pop(_PLAYING, None)
-    # To the frame that shows it: the first one not before.
-    st.session_state[_AT] = reel.at(to + reel.frame - timedelta(microseconds=1))
+def _to_last_change(reel: Reel, changes: Sequence[moments.Change]) -> None:
+    _go(reel, moments.change_before(changes, st.session_state[_AT]))
+
+
+def _to_next_change(reel: Reel, changes: Sequence[moments.Change]) -> None:
+    _go(reel, moments.next_change(changes, st.session_state[_AT]))
+
+
+def _go(reel: Reel, to: datetime | None) -> None:
+    _pause()
+    if to is not None:
+        # To the frame that shows it: the first one not before.
+        st.session_state[_AT] = reel.at(to + reel.frame - timedelta(microseconds=1))
 
 
 def _play(reel: Reel) -> None:
@@ -255,7 +278,7 @@ def _figures(
     share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
     part = (at - reel.start) / max(reel.end - reel.start, reel.frame)
     figures = [
-        ("It is", moment(at), f"{at.year}, UTC; {part:.0%} of the run"),
+        ("It is", moment(at), f"{at.year} UTC, {part:.0%} played"),
         ("Firing alerts", str(len(firing)), f"of {alerts:,} so far"),
         ("Documents", f"{sums.documents:,}", f"up to then, {SPANS[played.span].lower()}"),
         ("Negative share", share, f"{sums.negative:,} negative"),

@@ -87,17 +87,17 @@ def _diagram(palette: Palette) -> alt.LayerChart:
     )
     bins = alt.Chart(alt.NamedData(name="bins")).encode(x=across, tooltip=told)
     order = [SERVED, BEFORE]
-    legend = alt.Legend(title=None, orient="top", symbolType="stroke", offset=4)
+    legend = alt.Legend(title=None, orient="top", offset=4)
     colour = alt.Color(
         "series:N",
         scale=alt.Scale(domain=order, range=[palette.accent, palette.muted]),
         legend=legend,
     )
     dash = alt.StrokeDash(
-        "series:N", scale=alt.Scale(domain=order, range=[[1, 0], [2, 3]]), legend=legend
+        "series:N", scale=alt.Scale(domain=order, range=[[1, 0], [2, 3]]), legend=None
     )
     shape = alt.Shape(
-        "series:N", scale=alt.Scale(domain=order, range=["circle", "triangle-up"]), legend=None
+        "series:N", scale=alt.Scale(domain=order, range=["circle", "triangle-up"]), legend=legend
     )
     served = bins.transform_filter(f"datum.series === '{SERVED}'")
     return alt.LayerChart(

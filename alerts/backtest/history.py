@@ -40,17 +40,22 @@ def whole_span(connection: Connection, run_id: int) -> Stretch | None:
     return Stretch(floor(extent[0], GRID), floor(extent[1], GRID) + GRID)
 
 
-def judge_history(
+def judge_history(  # noqa: PLR0913 - a span of one run, and who is told meanwhile
     database: Database,
     run_id: int,
     rules: RuleSet,
     judged: Stretch,
     on_progress: Progress = lambda _done, _all: None,
+    before_rule: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Every event of ``rules`` within the span, in order; the state before it is inactive."""
+    """Every event of ``rules`` within the span, in order; the state before it is inactive.
+
+    ``before_rule`` is called, on any thread, before a key is judged by a rule; what it raises ends
+    all of it, as what ``on_progress`` raises does.
+    """
 
     def judge(subject: Subject) -> Outcome:
-        return evaluate_rules(rules, subject.series(), {}, judged)
+        return evaluate_rules(rules, subject.series(before_rule), {}, judged)
 
     outcome = Outcome()
     for of_key in over_keys(database, run_id, rules, judged, judge, on_progress):
@@ -114,9 +119,13 @@ class Subject:
         """The minutes that ``rule`` judges."""
         return self.minutes[_wanted_of(rule, self.key)]
 
-    def series(self) -> Iterator[tuple[AnyRule, Mapping[str, Series], Past]]:
+    def series(
+        self, before_rule: Callable[[], None]
+    ) -> Iterator[tuple[AnyRule, Mapping[str, Series], Past]]:
         """Each rule with its series and what else it looks back on."""
-        return ((rule, {self.key: self.history(rule)}, self.past) for rule in self.rules)
+        for rule in self.rules:
+            before_rule()
+            yield rule, {self.key: self.history(rule)}, self.past
 
 
 def _wanted_of(rule: AnyRule, key: str) -> Wanted:

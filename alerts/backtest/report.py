@@ -4,7 +4,7 @@ The command and the dashboard say the same of it. Draws and prints nothing.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -41,16 +41,17 @@ def run_backtest(
     run_id: int,
     rules: RuleSet,
     on_progress: Progress = lambda _done, _keys: None,
+    before_rule: Callable[[], None] = lambda: None,
 ) -> Result | None:
     """Judge a run's whole history; None while it holds no document.
 
-    What ``on_progress`` raises ends it.
+    What ``on_progress`` and ``before_rule`` raise ends it; the latter is called on any thread.
     """
     with database.transaction() as connection:
         span = whole_span(connection, run_id)
     if span is None:
         return None
-    found = judge_history(database, run_id, rules, span, on_progress)
+    found = judge_history(database, run_id, rules, span, on_progress, before_rule)
     return Result(found.events, firings(found.events), span, found.windows)
 
 

@@ -75,6 +75,19 @@ def test_what_progress_raises_ends_it_before_the_keys_that_wait_are_read(
     assert 2 <= len(read) < 40
 
 
+def test_what_is_raised_before_a_rule_ends_it(database, run):
+    asked = []
+
+    def may_go_on():
+        asked.append(1)
+        if len(asked) > 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run_backtest(database, run.id, parse_rules(RULES, "x", {}), before_rule=may_go_on)
+    assert len(asked) < 40
+
+
 def test_a_run_without_documents_comes_to_nothing(database):
     with database.transaction() as connection:
         empty = open_run(connection, "empty")

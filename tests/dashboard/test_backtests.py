@@ -43,7 +43,7 @@ def ended(backtest):
 def judged(outcome=DONE):
     """A judge that says how far it is and comes to ``outcome``; it may raise it."""
 
-    def judge(_database, _run, _rules, on_progress):
+    def judge(_database, _run, _rules, on_progress, _may_go_on):
         on_progress(1, 2)
         if isinstance(outcome, Exception):
             raise outcome
@@ -58,10 +58,11 @@ class Held:
     def __init__(self):
         self.begun, self.free = Event(), Event()
 
-    def __call__(self, _database, _run, _rules, on_progress):
+    def __call__(self, _database, _run, _rules, on_progress, may_go_on):
+        on_progress(1, 4)
         self.begun.set()
         while not self.free.wait(0.01):
-            on_progress(1, 4)
+            may_go_on()
         return DONE
 
 

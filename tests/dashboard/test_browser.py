@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,18 @@ from store.runs import open_run
 from tapewatch.commands import alerting
 
 PATIENCE = 60_000
+MINE = b"""
+[[rules]]
+name = "mine"
+metric = "documents"
+scope = "source"
+threshold = 5
+min_documents = 1
+"""
 CLICKS = 3
 OUTSIDE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
 LOOKING_FOR_ITS_SERVER = re.compile(
-    r"/(subject|alerts|documents|system)/_stcore/(health|host-config)$"
+    r"/(subject|alerts|documents|replays|model|system)/_stcore/(health|host-config)$"
 )
 """Opened at a page's own address, Streamlit looks below it first, and then where it is."""
 
@@ -344,8 +353,64 @@ def test_the_page_of_a_subject_goes_on_without_being_drawn_anew(shared, watch, a
     assert charts(page).first.get_attribute("data-kept") == "yes"
 
 
-@pytest.mark.parametrize("path", ["documents", "documents?view=queue", "subject", "system"])
-@pytest.mark.parametrize("width", [390, 1024])
+def test_a_run_is_played_paused_and_linked_to(watch, address):
+    page = watch(f"{address}replays?run=replay&at=2026-03-09T12:30Z&speed=300", scheme="dark")
+    firing = page.get_by_test_id("stMetric").filter(has_text="Firing alerts")
+    see(firing.get_by_text("of 1 so far"))
+    wait_for_idle(page)
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+    see(firing.get_by_text("of 0 so far"))
+    expect(page).to_have_url(re.compile("at=2026-03-09T12%3A25Z"), timeout=PATIENCE)
+    again = watch(page.url).get_by_test_id("stMetric").filter(has_text="It is")
+    see(again.get_by_text("9 Mar 12:25"))
+    page.get_by_role("button", name="Play", exact=True).click()
+    see(firing.get_by_text(re.compile("^of [12] so far$")))
+    page.get_by_role("button", name="Pause").click()
+    see(page.get_by_role("button", name="Play", exact=True))
+    expect(page).not_to_have_url(re.compile("at=2026-03-09T12%3A25Z"), timeout=PATIENCE)
+
+
+def test_rules_are_compared_taken_away_and_linked_to(watch, address):
+    page = watch(f"{address}replays?run=replay&part=compare")
+    rules = {"name": "broken.toml", "mimeType": "text/plain", "buffer": b"[[rules]]\nname = 3\n"}
+    field = page.locator(".st-key-file-b input[type=file]")
+    field.set_input_files(rules)
+    see(page.get_by_text("broken.toml:2: Expected `str`, got `int`"))
+    field.set_input_files({**rules, "name": "mine.toml", "buffer": MINE})
+    see(page.get_by_text("mine.toml: 1 rule"))
+    page.get_by_role("button", name="Compare on this run").click()
+    see(page.get_by_role("heading", name="Only B fired"))
+    only = page.get_by_test_id("stMetric").filter(has_text="Only B")
+    see(only.get_by_text("1", exact=True))
+    wait_for_idle(page)
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert [line.split(",")[:4] for line in lines if ",mine," in line] == [
+        ["B", "mine", "source", "wire"]
+    ]
+    see(watch(page.url).get_by_text("mine.toml: 1 rule"))
+
+
+def test_the_model_shows_its_mistakes_and_how_sure_it_is(watch, address):
+    page = watch(f"{address}model", scheme="dark")
+    see(page.get_by_role("heading", name="Reliability"))
+    page.get_by_role("combobox", name="Test rows").click()
+    page.get_by_role("option", name="topic: topic, published validation").click()
+    expect(page).to_have_url(re.compile("test=topic"), timeout=PATIENCE)
+    cell = page.locator("path[aria-label^='Energy | Oil, told rightly']")
+    expect(cell).to_be_attached(timeout=PATIENCE)
+    expect(page.locator("svg.marks").get_by_text("Probability given")).to_have_count(2)
+
+
+@pytest.mark.parametrize(
+    ("path", "width"),
+    [
+        *product(["documents", "documents?view=queue", "subject", "system"], [390, 1024]),
+        *product(["replays", "replays?part=compare", "model"], [390]),
+    ],
+)
 def test_no_page_needs_scrolling_sideways(watch, address, path, width):
     page = watch(f"{address}{path}", width=width)
     see(page.get_by_test_id("stDataFrame"))

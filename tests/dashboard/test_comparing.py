@@ -21,7 +21,7 @@ from dashboard.backtests import Backtests, Stage
 from dashboard.choosing_rules import LARGEST_RULES
 from dashboard.compared import tabulate_firings, tabulate_loads
 from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
-from dashboard.lanes import LANES, tabulate_lanes
+from dashboard.lanes import BARS, LANES, tabulate_lanes
 from store.alertlog import EventRow
 
 DAY = datetime(2026, 3, 9, tzinfo=UTC)
@@ -209,6 +209,32 @@ def test_what_ended_without_a_result_says_why(open_page, monkeypatch):
     assert any(text.startswith("ValueError: evil") for text in texts(page))
 
 
+@pytest.mark.usefixtures("story")
+def test_a_backtest_tells_how_far_it_is_and_can_be_cancelled(open_page, monkeypatch):
+    def never_ends(_database, _run, _rules, on_progress, may_go_on):
+        on_progress(3, 12)
+        while True:
+            may_go_on()
+            time.sleep(0.01)
+
+    endless = Backtests(never_ends)
+    monkeypatch.setattr(comparing, "keeper", lambda: endless)
+    page = upload(open_page(), OTHER)
+    fine(page.button(key="compare").click().run())
+    deadline = time.monotonic() + PATIENCE
+    while not any("3 of 12 keys" in str(bar.proto) for bar in page.get("progress")):
+        assert time.monotonic() < deadline
+        fine(page.run())
+    fine(page.button(key="cancel").click().run())
+    while len(page.warning) < 2:
+        assert time.monotonic() < deadline
+        fine(page.run())
+    assert [warning.value for warning in page.warning] == [
+        "Rules A have no result: it was cancelled.",
+        "Rules B have no result: it was cancelled.",
+    ]
+
+
 def test_hostile_names_of_files_rules_and_keys_are_only_text(scene, open_page):
     scene.add_documents("replay", 30, symbols=(HOSTILE[:60],))
     page = compared(upload(open_page(), OTHER, name=f"{HOSTILE[:20]}.toml"))
@@ -258,6 +284,14 @@ def test_only_the_busiest_subjects_have_lanes():
     lanes = tabulate_lanes(some, [], (), Stretch(DAY, DAY + 168 * HOUR))
     assert lanes["subject"].nunique() == LANES
     assert "K04" not in set(lanes["subject"])
+
+
+def test_of_very_many_firings_the_longest_are_drawn():
+    some = [firing("r", "K", number, number + 1) for number in range(BARS + 10)]
+    some.append(firing("r", "K", 3, 90))
+    lanes = tabulate_lanes(some, [], (), Stretch(DAY, DAY + 4000 * HOUR))
+    assert len(lanes) == BARS
+    assert (lanes["end"] - lanes["start"]).max() == 87 * 3_600_000
 
 
 def test_loads_stand_side_by_side_the_largest_change_first():

@@ -10,9 +10,10 @@ import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
 from dashboard import confusion, reliability
+from dashboard.card_sections import tabulate_scores
+from dashboard.contest import drawn
 from dashboard.drift import newest_of_each, tabulate_points
 from dashboard.lineup import Change, Compared, Contest, Lineup, Models, ModelsError
-from dashboard.model import tabulate_scores
 from dashboard.model_card import Bin, CardError, HeadFigures, read_card, wilson
 from store.database import Database
 from store.drift import DriftReport, StoredReport, save_report
@@ -116,7 +117,8 @@ def test_a_database_that_is_away_leaves_the_card():
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     page = open_at(script, database, Weights().ways())
     assert len(table(page, "Majority")) == 4
-    assert any("database is away" in info.value for info in page.info)
+    assert "database cannot be reached" in page.error[0].value
+    assert subheaders(page)[-1] == "Champion and challenger"
     database.close()
 
 
@@ -344,6 +346,18 @@ def test_champion_and_challenger_stand_side_by_side(open_page):
     assert any("would refuse" in warning.value for warning in page.warning)
     assert list(table(page, "Became")["Became"]) == ["champion", "challenger"]
     assert texts(page).count("new") == 1
+
+
+def test_of_many_figures_those_of_heads_and_the_worse_are_drawn():
+    heads = [Compared("news", "topic", name, 0.9, 0.8, 0.9) for name in ("accuracy", "macro F1")]
+    classes = [
+        Compared("news", "topic", f"F1 of {number}", 0.9, 0.8, 0.7 if number % 2 else 0.9)
+        for number in range(60)
+    ]
+    shown = drawn([*classes[:30], *heads, *classes[30:]])
+    assert shown[:2] == heads
+    assert len(shown) == 16
+    assert all(each.worse for each in shown[2:])
 
 
 def test_a_challenger_that_may_serve_is_told_how(open_page):
