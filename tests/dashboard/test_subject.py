@@ -104,7 +104,7 @@ def test_a_database_that_goes_away_meanwhile_is_told(scene, open_page, monkeypat
     scene.add_documents("replay", 3)
     page = open_page()
     away = Database("postgresql://nobody@127.0.0.1:1/none")
-    monkeypatch.setattr(scene.database, "engine", away.engine)
+    monkeypatch.setattr(scene.database, "reader", away.reader)
     st.cache_data.clear()
     assert "database cannot be reached" in fine(page.run()).error[0].value
     away.close()
