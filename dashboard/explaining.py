@@ -17,6 +17,9 @@ Explain = Callable[[str], Explanation]
 """Explains the negative probability of a text. Raises ExplanationError with what to do."""
 
 MOST_WORDS = 12
+_MARKED = 0.25
+"""A word is marked in the text if it moved the probability at least so much of the first's."""
+
 _NO_SIGNS = str.maketrans("▲▼", "△▽")
 """The signs are ours: a text that holds them itself gets hollow ones."""
 
@@ -61,7 +64,8 @@ def tabulate(explanation: Explanation) -> pd.DataFrame:
 
 def mark_words(explanation: Explanation) -> str:
     """The text in plain lines, with a sign before each of the words that moved it most."""
-    strongest = {id(word) for word in explanation.strongest(MOST_WORDS)}
+    words = explanation.strongest(MOST_WORDS)
+    strongest = {id(word) for word in words if abs(word.weight) >= _MARKED * abs(words[0].weight)}
     marked = []
     for word in explanation.words:
         text = word.text.translate(_NO_SIGNS)

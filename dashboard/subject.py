@@ -5,7 +5,7 @@ carries all that is chosen.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import pandas as pd
@@ -35,7 +35,7 @@ from dashboard.lines import (
     roll_with_usual,
     subtract,
 )
-from dashboard.plain import DASH
+from dashboard.plain import DASH, dated
 from dashboard.shares import wilson
 from dashboard.splitting import by_kind, by_source, draw_split
 from dashboard.status import describe, total
@@ -176,7 +176,7 @@ def tell(sums: Sums, alerts: int, firing: int) -> list[tuple[str, str, str]]:
     return [
         ("Documents", f"{held:,}", "in this span"),
         ("Negative share", share, between),
-        ("Net sentiment", balance, "positive less negative share"),
+        ("Net sentiment", balance, "positive less negative"),
         ("Mean score", score, "from -1 to +1"),
         ("Alerts", f"{alerts:,}", f"{firing:,} firing"),
     ]
@@ -188,6 +188,7 @@ def _shares(
     subjects = [asked.subject, *([asked.against] if asked.against else [])]
     lines = [_line(database, view, asked.window, subject) for subject in subjects]
     st.subheader(f"Negative share over {WINDOWS[asked.window]}", anchor=False)
+    _say_pruned(database, view)
     marks = mark(alerts, view.start, view.end, view.newest)
     draw_shares(view, lines, marks, palette, "subject-share")
     draw_volumes(view, lines, palette, "subject-volume")
@@ -200,6 +201,15 @@ def _shares(
             "(90 %) does not touch zero, chance alone hardly explains it."
         )
     _downloads({line.name: line.table for line in lines})
+
+
+def _say_pruned(database: Database, view: View) -> None:
+    horizon = reading.run(database, view.run.name).documents_from
+    if horizon is not None and view.start < horizon and view.step < timedelta(hours=1):
+        st.caption(
+            f"Minutes and documents before {dated(horizon)} were pruned. Hours are kept: "
+            "windows of 1 day show them."
+        )
 
 
 def _downloads(tables: dict[str, pd.DataFrame]) -> None:

@@ -92,7 +92,9 @@ class BetaBinomial:
 
     def floor(self, surprise: float, total: float, mean: float, dispersion: float) -> float:
         """See `Family`."""
-        return max(0.0, total - self.bound(surprise, total, total - mean, dispersion))
+        # A series that was all negative may expect more than there are documents.
+        others = total - min(mean, MOST_SHARE * total)
+        return max(0.0, total - self.bound(surprise, total, others, dispersion))
 
     def variance(self, mean: float, total: float) -> float:
         """See `Family`."""

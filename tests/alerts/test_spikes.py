@@ -1,6 +1,7 @@
 """The detector on series that are drawn here: when it alerts, why, and what it never does."""
 
 import math
+import random
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.spikes import Detector, Kind, Parameters, Reason, Sides, SpikeError
+from alerts.spikes.families import BetaBinomial
 
 BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
 STEP = timedelta(minutes=5)
@@ -91,6 +93,23 @@ def test_a_share_is_judged_by_its_total():
     # Twice as many documents, and twice as many of them negative: nothing has changed.
     doubled = [2 * total if AT <= i < AT + 24 else total for i, total in enumerate(totals)]
     assert alerting(judged(changed(counts, 24, lambda was: was * 2), doubled)) == []
+
+
+def test_a_share_that_is_expected_above_its_total_has_a_band():
+    chance = random.Random(59)
+    totals, counts = [], []
+    for row in range(100):
+        totals.append(chance.choice([0, 1, 2, 3, 5, 20, 200]))
+        often = 0.2 if row % 97 < 90 else 0.95
+        counts.append(sum(chance.random() < often for _ in range(totals[-1])))
+    verdicts = judged(counts, totals, timedelta(hours=1), kind=Kind.SHARE)
+    assert verdicts[95].baseline > totals[95]
+    assert 0 <= verdicts[95].lower <= totals[95]
+
+
+@given(st.floats(0.02, 500), st.integers(1, 200), st.floats(0.5, 6), st.floats(0, 0.5))
+def test_the_floor_of_a_share_lies_within_it_whatever_is_expected(mean, total, surprise, wide):
+    assert 0 <= BetaBinomial().floor(surprise, total, mean, wide) <= total
 
 
 def test_few_documents_say_nothing_of_their_share():

@@ -1,6 +1,7 @@
 """The page as Streamlit draws it, without a browser, on a real database."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
 
 import pytest
 import streamlit as st
@@ -106,6 +107,17 @@ def test_looking_into_an_alert_chooses_what_it_is_about(open_page):
     assert page.selectbox(key="subject").value == "topic:Financials"
     assert linked(page)["subject"] == "topic:Financials"
     assert len(page.dataframe[-1].value) == 31
+
+
+@pytest.mark.usefixtures("story")
+def test_an_alert_and_a_subject_link_to_their_page(open_page):
+    page = open_page(subject="symbol:HUB")
+    led = [(link.proto.page, parse_qs(link.proto.query_string)) for link in page.get("page_link")]
+    assert [page for page, _ in led] == ["subject", "subject"]
+    assert [query for _, query in led] == [
+        {"run": ["replay"], "subject": ["topic:Financials"]},
+        {"run": ["replay"], "subject": ["symbol:HUB"]},
+    ]
 
 
 @pytest.mark.usefixtures("story")

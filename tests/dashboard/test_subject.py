@@ -17,6 +17,7 @@ from dashboard.subject_view import view_of
 from store.buckets import Sums
 from store.database import Database
 from store.movement import Part
+from store.retention import move_horizon
 from store.runs import open_run
 from store.views import Bin, RunSummary
 
@@ -219,6 +220,19 @@ def test_alerts_before_and_after_the_span_are_not_shown(look):
     page = look(subject="topic:Macro")
     assert figures(page)["Alerts"] == "0"
     assert "Alerts on it" not in headings(page)
+
+
+def test_what_was_pruned_is_told_where_minutes_are_needed(scene, open_page):
+    for hour in range(12):
+        scene.add_documents("replay", 12, hour=hour)
+    with scene.database.transaction() as connection:
+        run = open_run(connection, "replay")
+        move_horizon(connection, run.id, DAY + 5 * HOUR, None)
+    page = open_page(run="replay", window="15m")
+    assert any("before 9 Mar 2026 05:00 UTC were pruned" in each.value for each in page.caption)
+    for window, span in (("1d", "all"), ("15m", "6h")):
+        page = open_page(run="replay", window=window, span=span)
+        assert not any("pruned" in each.value for each in page.caption)
 
 
 def test_many_alerts_are_cards_and_a_table(scene, open_page):
