@@ -179,6 +179,12 @@ def together(found: Sequence[Evidence]) -> Evidence:
     return Evidence(sum(evidence.examined for evidence in found), models, worst)
 
 
+def different_texts(evidence: Evidence, *, negative: bool) -> int:
+    """How many different texts there are, at most as many as were handed over."""
+    some = (c for c in evidence.candidates if c.score < 0 or not negative)
+    return len({normalized(f"{c.title or ''} {c.text}") for c in some})
+
+
 def drivers_of(candidates: Iterable[Candidate], most: int = MOST_DRIVERS) -> tuple[Driver, ...]:
     """The first of them; each text once, with how often it came."""
     firsts: dict[str, Candidate] = {}

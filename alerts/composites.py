@@ -93,6 +93,10 @@ class CompositeFinder:
         possible = len(firing) + unknown >= needed
         return Finding(Condition.AWAITED if possible else Condition.CLEAR, value)
 
+    def confirm(self, finding: Finding, now: datetime) -> Finding:  # noqa: ARG002
+        """See ``alerts.finders.Finder``."""
+        return finding
+
     def next_met(self, now: datetime) -> datetime | None:
         """See ``alerts.finders.Finder``."""
         if self.find(now).condition is Condition.MET:

@@ -17,7 +17,7 @@ from alerts.coverage import coverage, silent_from
 from alerts.decisions import Coverage
 from alerts.finders import NOTHING_PAST, Finder, Past, Stretch, finder_of
 from alerts.kinds import GRID, AnyRule, CompositeRule, NoData
-from alerts.lifecycle import Decision, Finding, Reason, Standing, State, advance, failed
+from alerts.lifecycle import Condition, Decision, Finding, Reason, Standing, State, advance, failed
 from alerts.rules import RuleSet
 from alerts.windows import Series, floor, next_point
 from store.alertlog import EventRow
@@ -233,11 +233,18 @@ def _decide(  # noqa: PLR0913 - one grid point of one key of one rule
 ) -> tuple[Decision, Finding | None]:
     try:
         finding = finder.find(now, coverage(rule, series, standing, now))
+        if finding.condition is Condition.MET and _may_begin(standing):
+            finding = finder.confirm(finding, now)
         return advance(rule, finding, standing, now), finding
     except Exception as error:  # noqa: BLE001 - whatever one rule does, the others are judged
         detail = f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]
         log.warning("rule_failed", rule=rule.name, key=key, at=str(now), error=detail)
         return failed(standing, now, detail), None
+
+
+def _may_begin(standing: Standing | None) -> bool:
+    """Whether a condition that is met begins a firing, or takes it nearer to its beginning."""
+    return standing is None or standing.fired_at is None
 
 
 def _window(rule: AnyRule, series: Series, now: datetime, finding: Finding | None) -> Window:

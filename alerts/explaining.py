@@ -4,9 +4,10 @@ Firings of one window, whatever their rules, share one look at its documents. Wr
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from alerts.cards import Card, Window, make_card, together
+from alerts.cards import Card, Window, different_texts, make_card, together
+from alerts.kinds import Metric, SpikeRule
 from alerts.rules import RuleSet
 from store.alertlog import EventRow
 from store.cards import Evidence, Position, read_evidence
@@ -32,12 +33,27 @@ class Explainer:
     def card(self, event: EventRow, window: Window) -> Card:
         """Why ``event`` fired; its rule is among the rules."""
         rule = self._rules[event.rule]
-        kinds = tuple(sorted(rule.kinds))
-        found = [self._evidence(event, key, kinds) for key in rule.spellings(event.key)]
+        kinds, span = tuple(sorted(rule.kinds)), (event.window_start, event.window_end)
+        keys = rule.spellings(event.key)
+        found = [self._evidence(event.scope, key, kinds, *span) for key in keys]
         return make_card(event, rule, window, together(found), self._positions, self._lateness)
 
-    def _evidence(self, event: EventRow, key: str, kinds: tuple[str, ...]) -> Evidence:
-        place = (event.scope, key, kinds, event.window_start, event.window_end)
+    def _evidence(
+        self, scope: str, key: str, kinds: tuple[str, ...], start: datetime, end: datetime
+    ) -> Evidence:
+        place = (scope, key, kinds, start, end)
         if place not in self._known:
             self._known[place] = read_evidence(self._connection, self._run_id, *place)
         return self._known[place]
+
+
+def count_texts(
+    connection: Connection, run_id: int, rule: SpikeRule, key: str, end: datetime
+) -> int:
+    """How many different texts the window of a spike holds, of those that it counts; 20 at most."""
+    start = end - rule.window
+    found = [
+        read_evidence(connection, run_id, rule.scope, one, rule.kinds, start, end)
+        for one in rule.spellings(key)
+    ]
+    return different_texts(together(found), negative=rule.metric is not Metric.DOCUMENTS)

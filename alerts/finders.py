@@ -7,6 +7,7 @@ beforehand, where it can, at which grid points a calm key must be judged at all.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -31,6 +32,9 @@ class Finder(Protocol):
     def find(self, now: datetime, coverage: Coverage) -> Finding:
         """What it finds at a grid point."""
 
+    def confirm(self, finding: Finding, now: datetime) -> Finding:
+        """What is left of a finding where a firing would begin, by what is dear to look at."""
+
     def next_met(self, now: datetime) -> datetime | None:
         """The first grid point from ``now`` on at which the condition may be met; None: none."""
 
@@ -42,11 +46,13 @@ class Past:
     ``began``: when the run's documents began; None: longer ago than any rule looks. ``hours``: the
     sums of whole hours of each key, where the minutes do not go back far enough for them.
     ``members``: what became of the rules that a composite rule is made of, by rule and key.
+    ``texts``: how many different texts a window (rule, key, end) holds; None where nobody can say.
     """
 
     began: datetime | None = None
     hours: Callable[[str], Series | None] = lambda _: None
     members: Callable[[str, str], Timeline] = lambda _rule, _key: Timeline()
+    texts: Callable[[SpikeRule, str, datetime], int] | None = None
 
 
 NOTHING_PAST = Past()
@@ -74,7 +80,8 @@ def finder_of(rule: AnyRule, key: str, series: Series, judged: Stretch, past: Pa
             return _TrendFinder(rule, series, judged)
         case SpikeRule():
             hours = past.hours(key) or series
-            return SpikeFinder(rule, series, hours, judged.points(rule.every), past.began)
+            texts = partial(past.texts, rule, key) if past.texts else None
+            return SpikeFinder(rule, series, hours, judged.points(rule.every), past.began, texts)
         case CompositeRule():
             return CompositeFinder(rule, [past.members(name, key) for name in rule.members])
 
@@ -85,6 +92,9 @@ class _Screened:
     def __init__(self, series: Series, judged: Stretch) -> None:
         self._series, self._judged = series, judged
         self._met: NDArray[np.int64] | None = None
+
+    def confirm(self, finding: Finding, now: datetime) -> Finding:  # noqa: ARG002
+        return finding
 
     def next_met(self, now: datetime) -> datetime | None:
         if not self._series.is_long:

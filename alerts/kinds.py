@@ -202,7 +202,8 @@ class SpikeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     ``threshold``: how unlikely the window must be by the baseline, as -log10 of a probability.
     ``clear``: how unlikely it must still be to go on. ``min_band``: how far above the baseline it
     must lie at least, in documents or as a share. ``history``: what the baseline is made of;
-    ``min_history``: with less of it nothing is judged.
+    ``min_history``: with less of it nothing is judged. ``min_texts``: how many different texts it
+    takes for a firing to begin; repeats of one are one.
     """
 
     metric: Metric = Metric.NEGATIVE_COUNT
@@ -211,6 +212,7 @@ class SpikeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     min_band: float | None = None
     history: timedelta = timedelta(days=28)
     min_history: timedelta = timedelta(days=7)
+    min_texts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
 
     @property
     def severity_shown(self) -> int | None:

@@ -8,7 +8,9 @@ one minute does not read weeks of minutes.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
+from alerts.explaining import count_texts
 from alerts.finders import NOTHING_PAST, Past, Stretch
 from alerts.kinds import DAY, AnyRule, SpikeRule
 from alerts.overrides import variants
@@ -39,11 +41,16 @@ def read_series(
         for rule in of_scope:
             yield rule, known.of(rule), NOTHING_PAST
     extent = span(connection, run_id) if spikes else None
+    texts = partial(count_texts, connection, run_id)
     for scope, seasonal in spikes.items():
         minutes, hours = _read_earlier(connection, run_id, scope, seasonal, judged)
         for spike in seasonal:
             by_hour = hours.of(spike)
-            yield spike, minutes.of(spike), Past(extent and extent[0], _look_up(by_hour))
+            yield (
+                spike,
+                minutes.of(spike),
+                Past(extent and extent[0], _look_up(by_hour), texts=texts),
+            )
 
 
 def reach(rule: AnyRule) -> timedelta:

@@ -12,7 +12,7 @@ from alerts.fields import RulesError
 from alerts.kinds import AnyRule
 
 CHANGEABLE = {
-    "threshold", "clear", "min_band", "min_history", "fall", "for", "keep_firing_for",
+    "threshold", "clear", "min_band", "min_history", "min_texts", "fall", "for", "keep_firing_for",
     "min_documents", "severity", "receivers",
 }  # fmt: skip
 """What a key may have for itself; the rest says what is read, and is the same for all keys."""

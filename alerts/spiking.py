@@ -5,7 +5,8 @@ remembered from one grid point to the next. The wall clock is UTC's, so where cl
 season is an hour off until the history has gone by.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -43,16 +44,19 @@ class SpikeFinder:
 
     ``minutes`` go back by the rule's ``baseline_reach``, at least for the windows themselves;
     ``hours`` hold the sums of whole hours for as long. ``began``: when the run's documents began.
+    ``texts``: how many different texts the window that ends at a moment holds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a baseline is made of
         self,
         rule: SpikeRule,
         minutes: Series,
         hours: Series,
         points: Ints,
         began: datetime | None,
+        texts: Callable[[datetime], int] | None = None,
     ) -> None:
+        self._texts = texts
         self._rule, self._minutes, self._hours, self._points = rule, minutes, hours, points
         self._began = None if began is None else minute_of(began)
         self._window = rule.window // MINUTE
@@ -68,6 +72,14 @@ class SpikeFinder:
         point = minute_of(now)
         found = self._found.get(point)
         return found or self._judge(self._rows(np.array([point])), 0)
+
+    def confirm(self, finding: Finding, now: datetime) -> Finding:
+        """One text that is passed on and on begins no firing; it does not end one either."""
+        if self._texts is None or self._rule.min_texts == 1:
+            return finding
+        if self._texts(now) >= self._rule.min_texts:
+            return finding
+        return replace(finding, condition=Condition.HELD, severity=None)
 
     def next_met(self, now: datetime) -> datetime | None:
         """See ``alerts.finders.Finder``."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from alerts.evaluation import Outcome, evaluate_rules
+from alerts.explaining import count_texts
 from alerts.finders import Past, Stretch
 from alerts.histories import History
 from alerts.kinds import GRID, AnyRule, SpikeRule
@@ -80,13 +81,13 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
     with database.transaction() as connection:
         wanted = list(_wanted(connection, run_id, rules))
         extent = span(connection, run_id)
-    began = extent and extent[0]
+    past = Past(began=extent and extent[0], texts=_texts(database, run_id))
 
     def read(one: tuple[str, str, list[AnyRule]]) -> T:
         scope, key, of_key = one
         with database.transaction() as connection:
             minutes = _read(connection, run_id, scope, key, of_key, judged)
-        return work(Subject(scope, key, of_key, minutes, began))
+        return work(Subject(scope, key, of_key, minutes, past))
 
     with ThreadPoolExecutor(READERS) as pool:
         try:
@@ -101,19 +102,14 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
 class Subject:
     """A scope and key, the rules that judge it, and its minutes by what the rules want of them.
 
-    ``began``: when the run's documents began.
+    ``past``: what else they look back on.
     """
 
     scope: str
     key: str
     rules: Sequence[AnyRule]
     minutes: Mapping[Wanted, History]
-    began: datetime | None
-
-    @property
-    def past(self) -> Past:
-        """What the rules look back on, apart from their minutes."""
-        return Past(began=self.began)
+    past: Past
 
     def history(self, rule: AnyRule) -> History:
         """The minutes that ``rule`` judges."""
@@ -126,6 +122,16 @@ class Subject:
         for rule in self.rules:
             before_rule()
             yield rule, {self.key: self.history(rule)}, self.past
+
+
+def _texts(database: Database, run_id: int) -> Callable[[SpikeRule, str, datetime], int]:
+    """Texts of a window, each time in a transaction of its own: keys are judged by many threads."""
+
+    def texts(rule: SpikeRule, key: str, end: datetime) -> int:
+        with database.reading() as connection:
+            return count_texts(connection, run_id, rule, key, end)
+
+    return texts
 
 
 def _wanted_of(rule: AnyRule, key: str) -> Wanted:

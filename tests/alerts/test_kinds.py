@@ -92,6 +92,8 @@ SPIKE, TREND = 'type = "spike"\n', 'type = "trend"\n'
         (SPIKE + 'history = "93d"', "`history` must be a whole number of days, from 2d to 92d"),
         (SPIKE + 'min_history = "29d"', "`min_history` must be a whole number of days"),
         (SPIKE + "min_documents = 0", "`min_documents` of a spike rule must be 1 at least"),
+        (SPIKE + "min_texts = 0", "Expected `int` >= 1"),
+        (SPIKE + "min_texts = 21", "Expected `int` <= 20"),
         (SPIKE + 'operator = "<="', "unknown field `operator`"),
         (TREND + "windows = 1", "Expected `int` >= 2"),
         (TREND + "fall = 2.5", "`fall` must lie between 0 and 2"),

@@ -1,11 +1,12 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from support.alerting import MINUTE, at, commit_drawn
 
 from alerts.alerter import Alerter
 from alerts.backtest.history import judge_history, whole_span
-from alerts.kinds import CompositeRule, Metric, SpikeRule, ThresholdRule, TrendRule
+from alerts.kinds import CompositeRule, Metric, NoData, SpikeRule, ThresholdRule, TrendRule
 from alerts.lookback import merged
 from alerts.rules import RuleSet
 from store import alertlog, runs
@@ -15,13 +16,14 @@ from store.runs import Run
 
 DAY = 1440
 SECOND = timedelta(seconds=1)
-OF_SYMBOLS = {"scope": "symbol", "window": 30 * MINUTE, "min_documents": 3, "no_data": "ok"}
+OF_SYMBOLS = {"scope": "symbol", "window": 30 * MINUTE, "min_documents": 3, "no_data": NoData.OK}
 
 RULES = RuleSet(
     rules=(
         SpikeRule(
             name="spike", min_history=timedelta(days=3), history=timedelta(days=5), threshold=3.0,
-            keys=("K",), aliases={"K": ("K.OLD",)}, names={"K": "Kay Bank"}, **OF_SYMBOLS,
+            min_texts=1, keys=("K",), aliases={"K": ("K.OLD",)}, names={"K": "Kay Bank"},
+            **OF_SYMBOLS,
         ),
         ThresholdRule(
             name="share", metric=Metric.NEGATIVE_SHARE, threshold=0.5,
@@ -169,6 +171,22 @@ def test_a_step_of_a_minute_reads_few_of_the_weeks_of_minutes(database, run: Run
     # Five days of windows of 35 minutes, and the days themselves by hours.
     assert len(minutes) < 6 * 45
     assert 5 * 24 < len(hours) <= 6 * 24 + 2
+
+
+@pytest.mark.parametrize(("texts", "fires"), [(1, True), (2, False)])
+def test_one_text_that_is_passed_on_is_no_spike(database, run, texts, fires):
+    """All documents say the same here, whoever they are of."""
+    rule = replace(RULES.rules[0], min_texts=texts)
+    fill(database, run, "K")
+
+    Alerter(database, run, RuleSet(rules=(rule,))).advance(at(0), finish=True)
+
+    with database.transaction() as connection:
+        told = alertlog.read_alerts(connection, run.name)
+        span = whole_span(connection, run.id)
+    assert bool(told) is fires
+    tried = judge_history(database, run.id, RuleSet(rules=(rule,)), span)
+    assert bool(tried.events) is fires
 
 
 def test_spans_that_touch_or_overlap_are_read_once():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from alerts.evaluation import evaluate
 from alerts.finders import Past
 from alerts.histories import History
-from alerts.kinds import Metric, SpikeRule
+from alerts.kinds import Metric, NoData, SpikeRule
 from alerts.spiking import SpikeFinder
 from alerts.windows import MINUTE, Series, minute_of, moment_of
 from store.buckets import Sums
@@ -20,7 +20,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 def rule(**fields):
-    return SpikeRule(**{"name": "r", "keys": ("K",), "no_data": "ok", "every": HOUR, **fields})
+    return SpikeRule(**{"name": "r", "keys": ("K",), "no_data": NoData.OK, "every": HOUR, **fields})
 
 
 def history(counts):
@@ -172,6 +172,35 @@ def test_the_severity_written_in_a_rule_goes_first():
     counts = {(10 * 24 + 5) * 60: (30, 30)}
 
     assert [e.severity for e in fired(rule(severity=2), counts, 12)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("told", "states"),
+    [
+        ([2], []),
+        ([3], ["firing", "resolved"]),
+        ([2, 3], ["firing", "resolved"]),
+        ([3, 1], ["firing", "resolved"]),
+    ],
+)
+def test_a_firing_needs_texts_to_begin_and_not_to_go_on(told, states):
+    counts = {(10 * 24 + 5) * 60 + 60 * hour: (30, 30) for hour in range(2)}
+    asked = []
+
+    def texts(_rule, key, end):
+        asked.append((key, end))
+        return told[min(len(asked), len(told)) - 1]
+
+    past = Past(began=START, texts=texts)
+    found = evaluate(rule(), {"K": history(counts)}, {}, START, START + 12 * DAY, past)
+
+    assert [event.state for event in found.events] == states
+    firing = [event.at for event in found.events if event.state == "firing"]
+    assert firing == (
+        [at(10, 5 + min(i for i, n in enumerate(told, 1) if n >= 3))] if states else []
+    )
+    assert asked[0] == ("K", at(10, 6))
+    assert len(asked) == (told.index(3) + 1 if states else 2)
 
 
 COUNTS = st.dictionaries(
