@@ -14,7 +14,7 @@ from alerts.explaining import count_texts
 from alerts.finders import NOTHING_PAST, Past, Stretch
 from alerts.kinds import DAY, AnyRule, SpikeRule
 from alerts.overrides import variants
-from alerts.windows import Series, combined, floor, series_by_key
+from alerts.windows import Series, combined, floor, next_point, series_by_key
 from store.buckets import MinuteRow, read_scope, read_spans, span
 from store.database import Connection
 
@@ -125,20 +125,54 @@ def _read_earlier(
     rules: Sequence[SpikeRule],
     judged: Stretch,
 ) -> tuple[_Known, _Known]:
-    """Minutes of the windows of all earlier days, and hours of the days themselves."""
+    """Minutes of the windows of all earlier days, and hours of the days themselves.
+
+    Where rules agree on the one window that they judge, each earlier one is a sum already.
+    """
     keys = None if any(not rule.keys for rule in rules) else spellings(rules)
-    spans = [one for rule in rules for one in _earlier_windows(rule, judged)]
-    minutes = read_spans(connection, run_id, "minute", scope, merged(spans), keys)
-    farthest = max(rule.baseline_reach for rule in rules)
-    days = [(floor(judged.after - farthest, _HOUR) - _HOUR, judged.until)]
-    hours = read_spans(connection, run_id, "hour", scope, days, keys)
-    return _Known(minutes), _Known(hours)
+
+    def read(width: str, spans: list[Span], *, summed: bool = False) -> list[MinuteRow]:
+        return read_spans(connection, run_id, width, scope, spans, keys, summed=summed)
+
+    recent = (judged.after - max(reach(rule) for rule in rules), judged.until)
+    farthest = max(rule.history for rule in rules)
+    if (window := _only_window(rules, judged)) is not None and recent[0] > window[1] - DAY:
+        windows = [_earlier(window, days) for days in range(1, farthest // DAY + 1)]
+        day = floor(window[0], _HOUR)
+        days = [_earlier((day - DAY, day), days) for days in range(farthest // DAY + 1)]
+        minutes = _in_order(read("minute", windows, summed=True), read("minute", [recent]))
+        return _Known(minutes), _Known(read("hour", days, summed=True))
+    spans = [recent, *(one for rule in rules for one in _earlier_windows(rule, judged))]
+    longest = max(rule.baseline_reach for rule in rules)
+    hours = [(floor(judged.after - longest, _HOUR) - _HOUR, judged.until)]
+    return _Known(read("minute", merged(spans))), _Known(read("hour", hours))
+
+
+def _only_window(rules: Iterable[SpikeRule], judged: Stretch) -> Span | None:
+    """The window that all rules judge; None where there are several."""
+    windows = {(rule.window, rule.every) for rule in rules}
+    if len(windows) != 1:
+        return None
+    length, every = windows.pop()
+    end = next_point(judged.after, every)
+    return (end - length, end) if end + every > judged.until else None
+
+
+def _earlier(span: Span, days: int) -> Span:
+    return span[0] - days * DAY, span[1] - days * DAY
 
 
 def _earlier_windows(rule: SpikeRule, judged: Stretch) -> Iterator[Span]:
-    yield judged.after - reach(rule), judged.until
     for days in range(1, rule.history // DAY + 1):
-        yield judged.after - rule.window - days * DAY, judged.until - days * DAY
+        yield _earlier((judged.after - rule.window, judged.until), days)
+
+
+def _in_order(earlier: Sequence[MinuteRow], later: Sequence[MinuteRow]) -> list[MinuteRow]:
+    """The rows of each key after each other; all of the earlier ones lie before the later ones."""
+    rows: dict[str, list[MinuteRow]] = defaultdict(list)
+    for row in (*earlier, *later):
+        rows[row[0]].append(row)
+    return [row for of_key in rows.values() for row in of_key]
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

@@ -111,18 +111,23 @@ def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
     return cast("list[MinuteRow]", connection.execute(statement).all())
 
 
-_SPANS = """
-select b.key, b.start, b.kind, b.documents, b.negative, b.neutral, b.positive, b.score_sum
+_OF_SPANS = """
 from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) s (first, last)
 cross join lateral (
     select * from time_buckets
     where run_id = :run_id and width = :width and scope = :scope
-        and start >= s.first and start < s.last{of_keys}
+        and start >= s.first and start < s.last and (:every_key or key = any(:keys))
 ) b
-order by b.key, b.start, b.kind
 """
-_OF_EVERY_KEY = text(_SPANS.format(of_keys=""))
-_OF_KEYS = text(_SPANS.format(of_keys=" and key = any(:keys)"))
+_SPANS = text(f"""
+select b.key, b.start, b.kind, b.documents, b.negative, b.neutral, b.positive, b.score_sum
+{_OF_SPANS} order by b.key, b.start, b.kind
+""")
+_SUMS_OF_SPANS = text(f"""
+select b.key, s.first, b.kind, sum(b.documents)::bigint, sum(b.negative)::bigint,
+    sum(b.neutral)::bigint, sum(b.positive)::bigint, sum(b.score_sum)::bigint
+{_OF_SPANS} group by b.key, s.first, b.kind order by b.key, s.first, b.kind
+""")
 
 
 def read_spans(  # noqa: PLR0913 - some spans of one scope of one run
@@ -132,10 +137,13 @@ def read_spans(  # noqa: PLR0913 - some spans of one scope of one run
     scope: str,
     spans: Sequence[tuple[datetime, datetime]],
     keys: Collection[str] | None,
+    *,
+    summed: bool = False,
 ) -> list[MinuteRow]:
     """The buckets of a ``width`` that begin in any of ``spans``, by key and time, in one query.
 
-    Spans [start, end) must not overlap. ``keys`` None: of every key.
+    Spans [start, end) must not overlap. ``keys`` None: of every key. ``summed``: each span as one
+    row of each key, which stands at the span's start.
     """
     names = {
         "run_id": run_id,
@@ -143,11 +151,10 @@ def read_spans(  # noqa: PLR0913 - some spans of one scope of one run
         "scope": scope,
         "starts": [start for start, _ in spans],
         "ends": [end for _, end in spans],
+        "every_key": keys is None,
+        "keys": sorted(keys or ()),
     }
-    if keys is None:
-        rows = connection.execute(_OF_EVERY_KEY, names)
-    else:
-        rows = connection.execute(_OF_KEYS, {**names, "keys": sorted(keys)})
+    rows = connection.execute(_SUMS_OF_SPANS if summed else _SPANS, names)
     return cast("list[MinuteRow]", rows.all())
 
 

@@ -6,13 +6,14 @@ from support.alerting import MINUTE, at, commit_drawn
 
 from alerts.alerter import Alerter
 from alerts.backtest.history import judge_history, whole_span
+from alerts.finders import Stretch
+from alerts.judging import judge
 from alerts.kinds import CompositeRule, Metric, NoData, SpikeRule, ThresholdRule, TrendRule
-from alerts.lookback import merged
+from alerts.lookback import merged, read_series
 from alerts.rules import RuleSet
 from store import alertlog, runs
 from store.cards import read_cards_of_alert
 from store.digest import digest, digest_events
-from store.runs import Run
 
 DAY = 1440
 SECOND = timedelta(seconds=1)
@@ -155,22 +156,39 @@ def test_an_override_holds_for_its_key_only(database, run):
     assert shares["K"][0] < shares["L"][0]
 
 
-def test_a_step_of_a_minute_reads_few_of_the_weeks_of_minutes(database, run: Run):
-    from alerts.finders import Stretch  # noqa: PLC0415
-    from alerts.lookback import read_series  # noqa: PLC0415
-
+@pytest.mark.parametrize(
+    ("points", "most_minutes", "most_hours"),
+    # One window of each day and each day are sums; else windows of 35 minutes, and hours.
+    [(1, 5 + 150 // 10, 6), (2, 5 * 4 + 150 // 10, 6 * 24 + 2)],
+)
+def test_a_step_reads_few_of_the_weeks_of_minutes(database, run, points, most_minutes, most_hours):
     fill(database, run, "K")
     with database.transaction() as connection:
         end = at(len(FEED) * DAY)
         ((_, series, past),) = read_series(
-            connection, run.id, RULES.rules[:1], Stretch(end - 5 * MINUTE, end)
+            connection, run.id, RULES.rules[:1], Stretch(end - points * 5 * MINUTE, end)
         )
 
-    minutes = [start for start, _ in series["K"].minutes()]
-    hours = [start for start, _ in past.hours("K").minutes()]
-    # Five days of windows of 35 minutes, and the days themselves by hours.
-    assert len(minutes) < 6 * 45
-    assert 5 * 24 < len(hours) <= 6 * 24 + 2
+    assert 5 < len(list(series["K"].minutes())) <= most_minutes
+    assert 5 < len(list(past.hours("K").minutes())) <= most_hours
+
+
+def test_a_step_of_one_point_finds_what_a_step_of_many_finds(database, run, judged_live):
+    """Judged point by point, where earlier windows are read as sums."""
+    with database.transaction() as connection:
+        again = runs.open_run(connection, "again")
+    fill(database, again, "K")
+    alerter = Alerter(database, again, RuleSet(rules=RULES.rules[:2]))
+    outcome, after = {}, at(4 * DAY)
+    with database.transaction() as connection:
+        whole = judge(connection, again.id, alerter.rules, {}, after, at(6 * DAY))
+        for end in range(4 * DAY + 5, 6 * DAY + 1, 5):
+            step = judge(connection, again.id, alerter.rules, outcome, after, at(end))
+            outcome, after = step.standings, at(end)
+            for event in step.events:
+                assert event in whole.events
+                whole.events.remove(event)
+    assert not whole.events
 
 
 @pytest.mark.parametrize(("texts", "fires"), [(1, True), (2, False)])

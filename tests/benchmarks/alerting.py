@@ -17,13 +17,15 @@ from measuring import summary
 from sqlalchemy import text
 
 from alerts.alerter import Alerter
-from alerts.rules import GRID, Metric, RuleSet, ThresholdRule
+from alerts.rules import GRID, Metric, RuleSet, SpikeRule, ThresholdRule
+from store.alertlog import move_cursor
 from store.database import Database
 from store.embedded import EmbeddedPostgres
 from store.runs import Run, delete_run
 from tapewatch.wiring import open_run
 
 START = datetime(2026, 3, 10, tzinfo=UTC)
+MONTH = timedelta(days=30)
 HISTORY = timedelta(hours=2)
 """Of minutes with documents before the first step that is timed."""
 
@@ -41,6 +43,18 @@ insert into time_buckets
 select :run, 'minute', 'all', '', :start + m * interval '1 minute', 'news', 6, 1, 5, 0, 0
 from generate_series(0, :minutes - 1) m
 """)
+_MONTH = text("""
+insert into time_buckets
+    (run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
+select :run, :width, s.scope, s.key, :start + m * :apart, 'news', 6, n.negative, 6 - n.negative,
+    0, 0
+from (
+    select 'symbol' scope, 'S' || k key, k from generate_series(1, :keys) k
+    union select 'all', '', 0
+) s, generate_series(0, :count - 1) m, lateral (select (s.k * 7 + m * 13) % 4 negative) n
+""")
+"""Six documents in each bucket of every key, none, one, two or three of them negative."""
+
 _PROGRESS = text("""
 insert into checkpoints (run_id, source, partition, next_offset, newest_event_at)
 values (:run, 'feed', 0, 1, :newest)
@@ -57,7 +71,38 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
         for rules, keys, firing in cases:
             results.append(_case(database, rules, keys, firing, steps))
             print(results[-1], file=sys.stderr, flush=True)  # noqa: T201
-    return {"steps": steps, "grid_steps": results}
+        spikes = [_spikes(database, *case, steps) for case in _spike_cases(quick=quick)]
+    return {"steps": steps, "grid_steps": results, "spike_steps": spikes}
+
+
+def _spike_cases(*, quick: bool) -> list[tuple[int, timedelta]]:
+    """Keys, and how far apart the minutes with documents of each are."""
+    if quick:
+        return [(3, timedelta(hours=2))]
+    return [(100, timedelta(minutes=5)), (1000, timedelta(hours=1))]
+
+
+def _spikes(database: Database, keys: int, apart: timedelta, steps: int) -> dict[str, Any]:
+    """Seconds a grid step of one spike rule that is judged each minute, after a month."""
+    made = open_run(database, f"spikes-{keys}")
+    given = {"run": made.id, "start": START, "keys": keys}
+    with database.transaction() as connection:
+        for width, distance in (("minute", apart), ("hour", max(apart, timedelta(hours=1)))):
+            many = {"width": width, "apart": distance, "count": MONTH // distance}
+            connection.execute(_MONTH, {**given, **many})
+        connection.execute(text("analyze time_buckets"))
+        move_cursor(connection, made.id, START + MONTH - GRID)
+    rule = SpikeRule(name="spike", scope="symbol", every=GRID, window=timedelta(hours=1))
+    alerter = Alerter(database, made, RuleSet(rules=(rule,)), timedelta(0), notify=True)
+    seconds = [
+        _advance(database, made, alerter, START + MONTH + step * GRID) for step in range(steps)
+    ]
+    with database.transaction() as connection:
+        buckets = connection.scalar(text("select count(*) from time_buckets"))
+        delete_run(connection, made.name)
+    case = {"keys": keys, "minutes_apart": apart // GRID, "buckets": buckets}
+    print(case, seconds[0], file=sys.stderr, flush=True)  # noqa: T201
+    return {**case, "milliseconds": summary([1000 * each for each in seconds])}
 
 
 @contextmanager

@@ -19,3 +19,6 @@ def test_the_quick_benchmark_measures_a_grid_step(tmp_path):
     assert 0 < case["active"] < 20
     times = case["milliseconds"]
     assert 0 < times["least"] <= times["median"] <= times["most"]
+    (spikes,) = found["spike_steps"]
+    assert (spikes["keys"], spikes["buckets"]) == (3, 4 * 2 * 30 * 12)
+    assert spikes["milliseconds"]["median"] > 0

@@ -423,7 +423,6 @@ def test_no_page_needs_scrolling_sideways(watch, address, path, width):
 def test_a_live_run_goes_on_without_being_drawn_anew(shared, watch, address):
     shared.add_documents("live", 10)
     page = watch(f"{address}?run=live")
-    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 10})
     click_cell(page, "Macro, ")
     heatmap(page).evaluate("element => element.dataset.kept = 'yes'")
     shared.add_documents("live", 7, text="a later one")
