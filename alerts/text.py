@@ -27,7 +27,8 @@ _LINK, _UNLINKED = "://", ":\u2215\u2215"
 
 def plain(text: str, limit: int | None = None) -> str:
     """``text`` on one line: no control, bidi or other invisible characters; cut at ``limit``."""
-    shown = "".join(map(_visible, text))
+    # Most texts hold nothing else, and a page has thousands of them.
+    shown = text if text.isprintable() else "".join(map(_visible, text))
     line = " ".join(shown.split())
     return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "\u2026"
 

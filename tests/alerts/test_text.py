@@ -28,6 +28,16 @@ def test_what_is_inert_stays_as_it_is(text):
     assert inert(inert(text)) == inert(text)
 
 
+@given(st.text())
+def test_a_text_is_plain_whether_or_not_each_character_was_looked_at(text):
+    assert plain(text) == plain(text + "\x00") == plain("\u200b" + text)
+
+
+def test_every_character_that_is_printable_is_shown():
+    printable = [c for c in map(chr, range(0x110000)) if c.isprintable() and not c.isspace()]
+    assert plain("".join(printable) + "\x00") == "".join(printable)
+
+
 @pytest.mark.parametrize(
     "text",
     ["MHBK", "harbor-wire", "my_rule.v2", "Fed & ECB", "株式市場", "\U0001f469\u200d\U0001f4bb"],

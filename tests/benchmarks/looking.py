@@ -4,10 +4,12 @@ The year is ``year``'s, in a folder that is removed, unless TAPEWATCH_BENCH_DATA
 Not called ``dashboard``: from this folder that would hide the package.
 
 ``painted`` is from the click on a link until what the page is about is in sight; ``settled``, until
-the script has drawn everything. Cold: by a server that has just been started, to a browser that
-has loaded nothing. Warm: by one that has drawn pages before, to a browser that has its scripts;
-what the server keeps for some seconds has run out. A refresh is what a live page does every three
-seconds: its statements are counted and timed as the client sees them, with nothing kept.
+the script has drawn everything; ``processors``, what browser, server and database have taken of
+all processors until then, which a busy machine stretches less. Cold: by a server that has just
+been started, to a browser that has loaded nothing. Warm: by one that has drawn pages before, to a
+browser that has its scripts; what the server keeps for some seconds has run out. A refresh is what
+a live page does every three seconds: its statements are counted and timed as the client sees them,
+with nothing kept.
 """
 
 import json
@@ -26,6 +28,7 @@ from typing import Any
 from measuring import summary
 from playwright.sync_api import Browser, BrowserContext, Page
 from refreshing import refreshed
+from spending import postmaster, spent
 from support.browser import chromium
 from support.commands import Running, running
 from support.metrics import free_port
@@ -35,6 +38,9 @@ from store.database import Database
 from store.health import read_table_sizes
 
 PATIENCE = 120.0
+ROUNDS = (3, 7)
+"""Looks of each kind: cold and warm ones."""
+
 _EXPIRY = 2.5
 """Seconds after which the server has forgotten what it keeps for a refresh."""
 
@@ -116,7 +122,7 @@ _WATCH = """
 def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
     """Milliseconds of each page by span, and what a refresh of it asks."""
     looks = LOOKS[:1] if quick else LOOKS
-    cold, warm = (1, 1) if quick else (3, 7)
+    cold, warm = (1, 1) if quick else ROUNDS
     with filled(quick) as (folder, database), chromium() as browser:
         load = [os.getloadavg()[0]]
         results = [
@@ -132,6 +138,7 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
         held = _held(database)
         load.append(os.getloadavg()[0])
     return {
+        "rounds": {"cold": cold, "warm": warm},
         "held": held,
         "load_of_the_machine": [round(each, 1) for each in load],
         "looks": results,
@@ -167,7 +174,7 @@ def _cold(folder: Path, browser: Browser, look: Look, rounds: int) -> dict[str, 
     found = []
     for _ in range(rounds):
         with served(folder) as (address, _), visit(browser) as context:
-            found.append(_look(context, address, look))
+            found.append(_look(folder, context, address, look))
     return _told(look, "cold", found)
 
 
@@ -175,12 +182,12 @@ def _warm(
     folder: Path, browser: Browser, looks: Sequence[Look], rounds: int
 ) -> Iterator[tuple[Look, dict[str, Any]]]:
     """Round after round all looks in turn, so that what is kept for longer has run out too."""
-    found: dict[Look, list[tuple[float, float]]] = {look: [] for look in looks}
+    found: dict[Look, list[tuple[float, ...]]] = {look: [] for look in looks}
     with served(folder) as (address, _), visit(browser) as context:
         for turn in range(rounds + 1):
             for look in looks:
                 time.sleep(_EXPIRY)
-                times = _look(context, address, look)
+                times = _look(folder, context, address, look)
                 print(look.page, look.span, turn, times, file=sys.stderr, flush=True)  # noqa: T201
                 if turn:
                     found[look].append(times)
@@ -188,15 +195,18 @@ def _warm(
         yield look, _told(look, "warm", times)
 
 
-def _look(context: BrowserContext, address: str, look: Look) -> tuple[float, float]:
-    """Milliseconds until the page is painted and until it is settled."""
+def _look(folder: Path, context: BrowserContext, address: str, look: Look) -> tuple[float, ...]:
+    """Milliseconds until the page is painted and until it is settled, and of processors."""
+    everybody = (os.getpid(), postmaster(folder))
     page = context.new_page()
     watch(page, look)
+    before = spent(everybody)
     page.goto(address + look.path)
     wait_until_settled(page)
+    processors = 1000 * (spent(everybody) - before)
     painted, settled = page.evaluate("[window.painted, window.settled]")
     page.close()
-    return painted, settled
+    return painted, settled, processors
 
 
 def watch(page: Page, look: Look) -> None:
@@ -226,8 +236,8 @@ def _held(database: Database) -> dict[str, int]:
     return {size.name: size.rows for size in sizes if size.rows}
 
 
-def _told(look: Look, how: str, found: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    painted, settled = zip(*found, strict=True)
-    told = {"painted": summary(painted), "settled": summary(settled)}
+def _told(look: Look, how: str, found: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+    names = ("painted", "settled", "processors")
+    told = {name: summary(of) for name, of in zip(names, zip(*found, strict=True), strict=True)}
     print(look.page, look.span, how, told, file=sys.stderr, flush=True)  # noqa: T201
     return told

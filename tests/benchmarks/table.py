@@ -61,6 +61,46 @@ def spikes_table(found: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def dashboard_table(found: Mapping[str, Any]) -> Iterator[str]:
+    """Each page: from the link to what it is about, to its end, and what a refresh asks."""
+    yield (
+        "| Page, span | In sight | All drawn | Of processors | By a server just started | "
+        "Queries of a refresh |"
+    )
+    yield "|---|---|---|---|---|---|"
+    for look in found["looks"]:
+        warm, asked = look["warm"], look["refresh"]
+        found = [warm[name] for name in ("painted", "settled", "processors")]
+        seconds = (f"{each['median'] / 1000:.1f} s" for each in (*found, look["cold"]["painted"]))
+        yield (
+            f"| {look['page'].capitalize()}, {look['span']} | {' | '.join(seconds)} | "
+            f"{asked['statements']}, {asked['milliseconds']['median']:.0f} ms |"
+        )
+
+
+def soak_table(found: Mapping[str, Any]) -> Iterator[str]:
+    """What looking on for long comes to."""
+    seen, gone = found["seconds_until_an_alert_is_seen"], found["seconds_until_it_is_gone"]
+    yield f"| Looked on for {found['minutes']:g} minutes | Beginning | End |"
+    yield "|---|---|---|"
+    for name, words in (("server", "memory of the server"), ("page", "objects of the page")):
+        memory = found[f"{name}_mebibytes"]
+        yield f"| {words} | {memory['first']:.0f} MiB | {memory['last']:.0f} MiB |"
+    elements = found["page_elements"]
+    yield f"| elements of the page | {elements['first']:,} | {elements['last']:,} |"
+    yield f"| an alert, until in sight and until gone: median | {_of(seen)} | {_of(gone)} |"
+    yield f"| the page drawn as a whole, the heatmap drawn anew | {_runs(found)} |"
+
+
+def _of(seconds: Mapping[str, float]) -> str:
+    return f"{seconds['median']:.1f} s (most {seconds['most']:.1f} s)"
+
+
+def _runs(found: Mapping[str, Any]) -> str:
+    times = f"{found['whole_runs']} of {found['whole_runs'] + found['fragment_runs']} times"
+    return f"{times} | {found['heatmap_drawn_anew']} times"
+
+
 def tables() -> str:
     """Both, as they stand in README.md."""
     return "\n".join([*engine_table(read("engine")), "", *live_table(read("live"))])
@@ -68,4 +108,7 @@ def tables() -> str:
 
 if __name__ == "__main__":
     print(tables())  # noqa: T201
-    print("\n".join(spikes_table(read("spikes"))))  # noqa: T201
+    for name, made in (
+        ("spikes", spikes_table), ("dashboard", dashboard_table), ("soak", soak_table),
+    ):  # fmt: skip
+        print("\n".join(made(read(name))), end="\n\n")  # noqa: T201

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from asking import asked_by
+from spending import spent
 from sqlalchemy import text
 
 from store.runs import list_runs
@@ -35,6 +37,7 @@ def test_pages_are_timed_cold_and_warm_and_their_questions_counted(found):
     (look,) = found["dashboard"]["looks"]
     for how in ("cold", "warm"):
         assert 0 < look[how]["painted"]["median"] <= look[how]["settled"]["median"]
+        assert look[how]["processors"]["least"] > 0
     assert look["refresh"]["statements"] > 10
     assert look["refresh"]["milliseconds"]["median"] > 0
     assert "views.read_bins" in look["refresh"]["of_which"]
@@ -49,6 +52,21 @@ def test_looking_on_is_measured_by_memory_runs_and_how_late_an_alert_is(found):
         assert 0 < memory["first"] <= memory["most"]
     for seconds in (soak["seconds_until_an_alert_is_seen"], soak["seconds_until_it_is_gone"]):
         assert 0 < seconds["least"] <= seconds["most"]
+
+
+def test_processors_are_counted_of_a_process_and_of_all_that_it_began():
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    started = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    before = spent([os.getpid()])
+    subprocess.run([sys.executable, "-c", started], check=True, timeout=60)
+    assert spent([os.getpid()]) - before >= 0.25
+    with subprocess.Popen([sys.executable, "-c", busy + "\ninput()"], stdin=subprocess.PIPE) as one:
+        deadline = time.monotonic() + 60
+        while spent([one.pid]) < 0.25 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        alone = spent([one.pid])
+        one.communicate(b"\n", timeout=60)
+    assert 0.25 <= alone < 10
 
 
 def test_every_question_is_timed_under_the_name_of_who_asks(database):

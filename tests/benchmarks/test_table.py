@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from measuring import ROOT
-from table import BARS, read, tables
+from table import BARS, dashboard_table, read, soak_table, tables
 
 
 def test_the_tables_of_the_readme_are_those_of_the_kept_results():
@@ -11,8 +11,15 @@ def test_the_tables_of_the_readme_are_those_of_the_kept_results():
         assert table in readme
 
 
+def test_the_tables_of_the_dashboard_are_those_of_the_kept_results():
+    page = Path(ROOT, "docs", "dashboard.md").read_text()
+
+    assert "\n".join(dashboard_table(read("dashboard"))) in page
+    assert "\n".join(soak_table(read("soak"))) in page
+
+
 def test_every_kept_result_says_what_it_was_measured_on():
-    for name in ("engine", "store", "live", "kafka_consume", "spikes"):
+    for name in ("engine", "store", "live", "kafka_consume", "spikes", "dashboard", "soak"):
         machine = read(name)["machine"]
         assert machine["processor"]
         assert machine["cores"] >= 1
