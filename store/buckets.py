@@ -111,22 +111,28 @@ def read_scope(  # noqa: PLR0913 - two spans of one scope of one run
     return cast("list[MinuteRow]", connection.execute(statement).all())
 
 
-_OF_SPANS = """
-from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) s (first, last)
-cross join lateral (
-    select * from time_buckets
-    where run_id = :run_id and width = :width and scope = :scope
-        and start >= s.first and start < s.last and (:every_key or key = any(:keys))
-) b
+_OF_SPAN = """
+from time_buckets
+where run_id = :run_id and width = :width and scope = :scope
+    and start >= s.first and start < s.last and (:every_key or key = any(:keys))
 """
+_EACH = "from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) s (first, last)"
+# Neither may be flattened: one span after the other, by the index of times, reads no more than it
+# must, and the planner would rather join all buckets of the scope with the spans.
 _SPANS = text(f"""
 select b.key, b.start, b.kind, b.documents, b.negative, b.neutral, b.positive, b.score_sum
-{_OF_SPANS} order by b.key, b.start, b.kind
+{_EACH} cross join lateral (select * {_OF_SPAN} offset 0) b
+order by b.key, b.start, b.kind
 """)
 _SUMS_OF_SPANS = text(f"""
-select b.key, s.first, b.kind, sum(b.documents)::bigint, sum(b.negative)::bigint,
-    sum(b.neutral)::bigint, sum(b.positive)::bigint, sum(b.score_sum)::bigint
-{_OF_SPANS} group by b.key, s.first, b.kind order by b.key, s.first, b.kind
+select b.key, s.first, b.kind, b.documents, b.negative, b.neutral, b.positive, b.score_sum
+{_EACH} cross join lateral (
+    select key, kind, sum(documents)::bigint documents, sum(negative)::bigint negative,
+        sum(neutral)::bigint neutral, sum(positive)::bigint positive,
+        sum(score_sum)::bigint score_sum
+    {_OF_SPAN} group by key, kind
+) b
+order by b.key, s.first, b.kind
 """)
 
 

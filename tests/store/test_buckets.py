@@ -6,7 +6,7 @@ from support.buckets import read_buckets
 
 from classifier.labels import Labels
 from store import runs
-from store.buckets import count_documents, read_scope
+from store.buckets import count_documents, read_scope, read_spans
 from store.commits import register_model
 
 
@@ -62,3 +62,25 @@ def test_a_row_holds_what_a_bucket_does(database, run):
 def test_documents_of_a_span_are_counted(database, run, start, end, count):
     with database.transaction() as connection:
         assert count_documents(connection, run.id, at(start), at(end)) == count
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (None, {("A", 8): 2, ("B", 12): 3, ("C", 27): 1}),
+        (["A", "C"], {("A", 8): 2, ("C", 27): 1}),
+        ([], {}),
+    ],
+)
+def test_a_span_is_read_as_minutes_or_as_one_sum_at_its_start(database, run, keys, expected):
+    spans = [(at(8), at(10)), (at(12), at(15)), (at(27), at(28)), (at(40), at(50))]
+    place = (run.id, "minute", "symbol", spans, keys)
+    with database.transaction() as connection:
+        minutes = read_spans(connection, *place)
+        sums = read_spans(connection, *place, summed=True)
+
+    assert {(row[0], (row[1] - at(0)).seconds // 60): row[3] for row in sums} == expected
+    assert [row[0] for row in minutes] == [
+        key for (key, _), n in expected.items() for _ in range(n)
+    ]
+    assert all(row[3] == 1 for row in minutes)

@@ -165,6 +165,21 @@ def test_the_alerter_reads_the_minutes_that_it_judges(database, run, scope, keys
     assert_reads_parts_only(plans)
 
 
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("keys", [None, ["Macro"]])
+@pytest.mark.parametrize("width", ["minute", "hour"])
+def test_earlier_days_are_read_span_by_span(database, run, width, keys, summed):
+    spans = [(END - day * DAY - HOUR, END - day * DAY) for day in range(1, 29)]
+    with planned(database) as (connection, plans):
+        buckets.read_spans(connection, run.id, width, "topic", spans, keys, summed=summed)
+
+    assert_reads_parts_only(plans)
+    ((_, plan),) = plans
+    (scan,) = (node for node in nodes(plan) if "Index Name" in node)
+    assert "s.first" in scan["Index Cond"]
+    assert "s.last" in scan["Index Cond"]
+
+
 @pytest.mark.parametrize("scope", buckets.SCOPES)
 def test_a_backtest_reads_the_keys_that_it_judges(database, run, scope):
     with planned(database) as (connection, plans):
