@@ -5,7 +5,7 @@ Knows who may: forms are drawn for those, and ``dashboard.acting`` checks again.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +17,8 @@ from alerts.silences import SilenceState, state_at
 from dashboard import acting, reading
 from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import Actor, AlertName
-from dashboard.plain import dated, plain
+from dashboard.clock import dated, from_the_clock, place, times
+from dashboard.plain import plain
 from dashboard.signing import ask_name, current_user, may_act, remember_name
 from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT
 from store.database import Database
@@ -113,7 +114,6 @@ def describe(silence: Silence) -> str:
 
 
 def _silence_table(silences: Sequence[Silence], now: datetime) -> None:
-    moment = st.column_config.DatetimeColumn
     st.dataframe(
         tabulate(silences, now),
         key="silence-table",
@@ -122,8 +122,8 @@ def _silence_table(silences: Sequence[Silence], now: datetime) -> None:
         column_config={
             "Number": st.column_config.NumberColumn(width=70),
             "Holds back": st.column_config.TextColumn(width=300),
-            "From": moment("From (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
-            "Until": moment("Until (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
+            "From": times("From"),
+            "Until": times("Until"),
             "Comment": st.column_config.TextColumn(width=300),
         },
         alt="Silences of this run, the latest first",
@@ -163,7 +163,10 @@ def _silence_form(database: Database, run_name: str, rule: str, key: str, about:
                 "scope": _pattern("Scope", f"{form}-scope", ""),
             }
             start = st.datetime_input(
-                "From (UTC); empty: now", value=None, key=f"{form}-start", format="YYYY-MM-DD"
+                f"From ({place()}); empty: now",
+                value=None,
+                key=f"{form}-start",
+                format="YYYY-MM-DD",
             )
         with right:
             patterns |= {
@@ -177,7 +180,7 @@ def _silence_form(database: Database, run_name: str, rule: str, key: str, about:
     if not sent:
         return
     given = {name: pattern for name, pattern in patterns.items() if pattern}
-    begin = start.replace(tzinfo=UTC) if start else None
+    begin = from_the_clock(start) if start else None
     try:
         length = duration(str(lasting))
     except (ValueError, OverflowError) as error:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import pandas as pd
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from alerts.listing import MOST, Listed
-from dashboard.plain import DASH, lasting, plain
+from dashboard.clock import lasting, place, times
+from dashboard.plain import DASH, plain
 
 ALL_DOCUMENTS = "all documents"
 SIGNS = {
@@ -56,7 +56,7 @@ def told(listed: Listed) -> str:
 def describe(rows: Sequence[Listed], *, cut: bool) -> str:
     """How many there are."""
     active = sum(each.row.ended_at is None for each in rows)
-    said = f"{active:,} active, {len(rows) - active:,} ended; times are event time in UTC"
+    said = f"{active:,} active, {len(rows) - active:,} ended; times are event time in {place()}"
     return f"{said}. Of what has ended, the last {MOST:,} of the span are listed." if cut else said
 
 
@@ -107,8 +107,8 @@ def show_list(
             "Severity": st.column_config.NumberColumn(width=75, help="From 1 to 10"),
             "Rule": st.column_config.TextColumn(width=200),
             "Subject": st.column_config.TextColumn(width=150),
-            "Began": _moment("Began (UTC)"),
-            "Ended": _moment("Ended (UTC)"),
+            "Began": times("Began"),
+            "Ended": times("Ended"),
             "Lasted": st.column_config.TextColumn(width=95),
             "Value": st.column_config.NumberColumn(format="%.3g", width=65),
             "Documents": st.column_config.NumberColumn(format="localized", width=90),
@@ -118,10 +118,4 @@ def show_list(
         on_select=picked,
         selection_mode="single-row",
         alt="Alerts; choosing one opens it below",
-    )
-
-
-def _moment(label: str) -> ColumnConfig:
-    return st.column_config.DatetimeColumn(
-        label, format="D MMM YYYY HH:mm", timezone="UTC", width=135
     )

@@ -9,8 +9,8 @@ import pandas as pd
 from alerts.listing import Listed
 from dashboard.alert_list import named, signed
 from dashboard.charts import draw, milliseconds, time_axis
+from dashboard.clock import dated, lasting
 from dashboard.firing import GRAVE, SERIOUS
-from dashboard.plain import dated, lasting
 from dashboard.theme import Palette
 
 LINES = 20

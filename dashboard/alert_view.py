@@ -12,8 +12,9 @@ import streamlit as st
 from alerts.actions import AlertView
 from dashboard.alert_forms import show_forms
 from dashboard.alert_list import named, signed, worded
+from dashboard.clock import dated, times, zoned
 from dashboard.firing import show_badge, show_card
-from dashboard.plain import dated, moment, plain
+from dashboard.plain import plain
 from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT, ActionRow
 from store.alertlog import EventRow
 from store.database import Database
@@ -29,7 +30,7 @@ def show_alert(database: Database, view: AlertView) -> None:
     _head(view)
     show_forms(database, view)
     if view.cards:
-        show_card("opened", view.cards[0], f"Why it fired at {moment(view.cards[0].at)} UTC")
+        show_card("opened", view.cards[0], f"Why it fired at {zoned(view.cards[0].at)}")
     _table(
         "States",
         "What became of it, in event time",
@@ -148,17 +149,14 @@ def _table(title: str, said: str, table: pd.DataFrame, key: str, empty: str) -> 
     if table.empty:
         st.caption(empty)
         return
-    times = st.column_config.DatetimeColumn
     st.dataframe(
         table,
         key=f"alert-{key}",
         hide_index=True,
         height=min(250, 38 + 35 * len(table)),
         column_config={
-            "When": times("When (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
-            "Last attempt": times(
-                "Last attempt (UTC)", format="D MMM YYYY HH:mm:ss", timezone="UTC", width=155
-            ),
+            "When": times("When"),
+            "Last attempt": times("Last attempt", 155, seconds=True),
             "Value": st.column_config.NumberColumn(format="%.3g", width=65),
             "Documents": st.column_config.NumberColumn(format="localized", width=90),
             "Comment": st.column_config.TextColumn(width=420),

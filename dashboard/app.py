@@ -12,6 +12,7 @@ from dashboard.lineup import Models
 from dashboard.links import go_to, remember_pages
 from dashboard.model import show_model
 from dashboard.now import show_now
+from dashboard.preferences import settle_preferences
 from dashboard.replays import show_replays
 from dashboard.searching import show_documents_page
 from dashboard.signing import admit, show_who
@@ -37,6 +38,7 @@ def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
     there are, ``rules_in_use`` by which rules alerts are judged. ``access`` says who may do what;
     by default everybody may look, and no more.
     """
+    settle_preferences()
     prepare_page()
     if not admit(access):
         return

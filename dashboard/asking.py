@@ -1,12 +1,13 @@
 """What the reader asks for on the page of documents, and its form. Knows no result."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish, restore_text
+from dashboard.clock import on_the_clock
 from dashboard.frame import choose_run, choose_until, segments, select, write_until
 from dashboard.view import KINDS, SPANS, bounds, usual_span
 from store.database import Database
@@ -92,7 +93,7 @@ def write_place(place: Place | None) -> str:
 
 def look_further_back(until: datetime) -> None:
     """Let the span end at a moment."""
-    st.session_state["until"] = until.astimezone(UTC).replace(tzinfo=None)
+    st.session_state["until"] = on_the_clock(until)
 
 
 def ask_words() -> str:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from alerts.backtest.comparison import (
     Comparison,
@@ -21,9 +20,10 @@ from alerts.backtest.comparison import (
 from alerts.backtest.firings import Firing, loads
 from alerts.backtest.report import Result, known_within
 from dashboard.backtests import Backtest
+from dashboard.clock import dated, lasting, times
 from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
 from dashboard.lanes import BARS, LANES, draw_lanes, subject_name, tabulate_lanes
-from dashboard.plain import DASH, dated, lasting, plain
+from dashboard.plain import DASH, plain
 from dashboard.theme import palette_for
 from store.views import RunSummary
 
@@ -168,7 +168,7 @@ def _judgements(judgements: Mapping[str, Judgement]) -> None:
             key="missed",
             hide_index=True,
             height=min(250, 38 + 35 * len(missed)),
-            column_config={"Start": _time("Start (UTC)")},
+            column_config={"Start": times("Start", 140)},
             alt="Known events that were not told",
         )
 
@@ -250,7 +250,7 @@ def _differences(found: Comparison, until: datetime) -> None:
                 hide_index=True,
                 height=min(320, 38 + 35 * len(some)),
                 column_config={
-                    "Fired": _time("Fired (UTC)"),
+                    "Fired": times("Fired", 140),
                     "Value": st.column_config.NumberColumn(format="%.2f", width=60),
                 },
                 alt=f"Alerts that only rules {letter} have",
@@ -283,9 +283,3 @@ def _export(
                 icon=":material/download:",
                 on_click="ignore",
             )
-
-
-def _time(label: str) -> ColumnConfig:
-    return st.column_config.DatetimeColumn(
-        label, format="D MMM YYYY HH:mm", timezone="UTC", width=140
-    )

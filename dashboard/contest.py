@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import draw
+from dashboard.clock import times
 from dashboard.lineup import Compared, Contest, Lineup, Models, ModelsError
 from dashboard.model_card import Card, CardError, read_card
 from dashboard.plain import DASH, plain
@@ -50,9 +51,7 @@ def show_history(lineup: Lineup) -> None:
         hide_index=True,
         height=min(320, 38 + 35 * len(lineup.history)),
         column_config={
-            "When": st.column_config.DatetimeColumn(
-                "When (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=140
-            ),
+            "When": times("When", 140),
             "Version": st.column_config.TextColumn(width=220),
             "Reason": st.column_config.TextColumn(width=320),
         },

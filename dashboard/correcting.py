@@ -13,6 +13,7 @@ from classifier.labels import Labels
 from dashboard import reading
 from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import Actor, correct, take_back
+from dashboard.clock import times
 from dashboard.plain import plain
 from dashboard.signing import ask_name, current_user, may_act, remember_name
 from store.corrections import (
@@ -79,9 +80,7 @@ def _show_history(history: Sequence[CorrectionRow]) -> None:
         hide_index=True,
         height=min(180, 38 + 35 * len(history)),
         column_config={
-            "When": st.column_config.DatetimeColumn(
-                "When (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
+            "When": times("When"),
             "Note": st.column_config.TextColumn(width=300),
         },
         alt="Corrections of this document",

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from classifier.prediction import SCALE
-from dashboard.plain import moment, paragraphs, plain
+from dashboard.clock import times, zoned
+from dashboard.plain import paragraphs, plain
 from store.views import DocumentRow
 
 LIMIT = 200
@@ -36,9 +37,7 @@ def show_documents(
         hide_index=True,
         height=min(460, 38 + 35 * len(rows)),
         column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
+            "Time": times("Time"),
             "Score": st.column_config.NumberColumn(
                 format="%+.2f", width=60, help="P(positive) - P(negative)"
             ),
@@ -64,7 +63,7 @@ def show_document(
             st.text(plain(row.title or row.text, 300))
         symbols = ", ".join(plain(symbol, 20) for symbol in row.symbols)
         facts = [
-            f"{moment(row.published_at)} UTC",
+            zoned(row.published_at),
             plain(row.source, 60),
             row.kind,
             f"{SIGNS.get(row.sentiment, row.sentiment)} {row.score / SCALE:+.2f}",

@@ -13,7 +13,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import draw, milliseconds, time_axis
-from dashboard.plain import DASH, dated, plain
+from dashboard.clock import dated, times
+from dashboard.plain import DASH, plain
 from dashboard.theme import Palette
 from store.drift import StoredReport
 
@@ -103,15 +104,14 @@ def show_drift(
 
 def _tables(reports: Sequence[StoredReport]) -> None:
     index = st.column_config.NumberColumn(format="%.3f", width=90)
-    time = st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", timezone="UTC", width=140)
     st.dataframe(
         tabulate_reports(reports),
         key="drift-reports",
         hide_index=True,
         height=min(320, 38 + 35 * len(reports)),
         column_config={
-            "From": time,
-            "To": time,
+            "From": times("From", 140),
+            "To": times("To", 140),
             **{name.capitalize(): index for name in PARTS},
         },
         alt="Reports on drift, the newest span first",

@@ -9,8 +9,9 @@ import streamlit as st
 
 from alerts.cards import facts
 from alerts.links import alert_id
+from dashboard.clock import lasting, times, zoned
 from dashboard.links import go_to, link
-from dashboard.plain import lasting, moment, plain
+from dashboard.plain import plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
 from store.cards import CardRow
@@ -90,9 +91,7 @@ def show_card(name: str, row: CardRow, title: str = "Why it fired") -> None:
             column_config={
                 "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
                 "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
-                "Time": st.column_config.DatetimeColumn(
-                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-                ),
+                "Time": times("Time"),
                 "Headline": st.column_config.TextColumn(width=300),
                 "URL": st.column_config.TextColumn(),
             },
@@ -189,7 +188,7 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
     ended = f"resolved after {lasted}" if alert.resolved_at else f"for {lasted} now"
     said = (
         f"value {_value(alert)} over {alert.documents:,} documents when it fired, "
-        f"{moment(alert.fired_at)} UTC; {ended}"
+        f"{zoned(alert.fired_at)}; {ended}"
     )
     with st.container(horizontal=True, vertical_alignment="center", width="stretch"):
         show_badge(alert.severity)
@@ -200,12 +199,11 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
 
 
 def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
-    times = st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", timezone="UTC")
     st.dataframe(
         tabulate(alerts, newest),
         key=key,
         hide_index=True,
-        column_config={"Fired": times, "Resolved": times},
+        column_config={"Fired": times("Fired"), "Resolved": times("Resolved")},
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from classifier.prediction import SCALE
+from dashboard.clock import times
 from dashboard.documents import SIGNS
 from dashboard.plain import plain
 from store.search import FoundDocument, Page
@@ -32,9 +33,7 @@ def show_found(
         height=min(530, 38 + 35 * len(rows)),
         column_order=shown,
         column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
+            "Time": times("Time"),
             "Score": st.column_config.NumberColumn(
                 format="%+.2f", width=60, help="P(positive) - P(negative)"
             ),

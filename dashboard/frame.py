@@ -1,6 +1,6 @@
 """What every page has: its head with the run, and the states in which there is nothing to show."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -9,7 +9,9 @@ import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import linked, restore
+from dashboard.clock import from_the_clock, on_the_clock, place
 from dashboard.plain import plain
+from dashboard.preferences import LANGUAGES, UTC_ZONE, browser_zone, preferences
 from dashboard.view import first_choice
 from store.database import Database
 from store.errors import DatabaseUnavailableError, StatementCutError, StoreError
@@ -53,10 +55,26 @@ def title() -> None:
     st.title("Tapewatch", anchor=False)
 
 
+def choose_preferences() -> None:
+    """The zone of times and the language, folded away beside the title."""
+    zone = browser_zone()
+    with st.popover(
+        f"{place()} · {LANGUAGES[preferences().language]}",
+        icon=":material/language:",
+        type="tertiary",
+        key="preferences-menu",
+    ):
+        if zone is not UTC_ZONE:
+            names = {"local": f"My zone ({place(zone)})", "utc": "UTC"}
+            segments("Times", "tz", names, "local", on_change=_change_zone)
+        segments("Language", "lang", LANGUAGES, preferences().language)
+
+
 def choose_run(runs: list[RunSummary]) -> RunSummary:
     """The title and the choice of a run, within the head that the caller has opened."""
-    with st.container(width="stretch", key="brand"):
+    with st.container(horizontal=True, vertical_alignment="center", width="stretch", key="brand"):
         title()
+        choose_preferences()
     names = {run.name: run for run in runs}
     restore("run", names, first_choice(runs).name)
     run = st.selectbox(
@@ -65,11 +83,22 @@ def choose_run(runs: list[RunSummary]) -> RunSummary:
     return names[str(run)]
 
 
-def segments(label: str, key: str, names: dict[str, str], default: str) -> str:
+def segments(
+    label: str,
+    key: str,
+    names: dict[str, str],
+    default: str,
+    on_change: Callable[[], None] | None = None,
+) -> str:
     """One of a few choices, side by side."""
     restore(key, names, default)
     choice = st.segmented_control(
-        label, list(names), key=key, format_func=names.__getitem__, required=True
+        label,
+        list(names),
+        key=key,
+        format_func=names.__getitem__,
+        required=True,
+        on_change=on_change,
     )
     return str(choice)
 
@@ -94,11 +123,15 @@ def select(label: str, key: str, options: Iterable[str], width: int) -> str | No
 def choose_until() -> datetime | None:
     """The moment at which the span ends; None for the newest document."""
     if "until" not in st.session_state:
-        st.session_state["until"] = _read_until(linked("until"))
+        st.session_state["until"] = on_the_clock(_read_until(linked("until")))
     chosen = st.datetime_input(
-        "Up to (UTC)", value=None, key="until", step=60, format="YYYY-MM-DD", width=200
+        f"Up to ({place()})", value=None, key="until", step=60, format="YYYY-MM-DD", width=200
     )
-    return None if chosen is None else chosen.replace(tzinfo=UTC)
+    if chosen is None:
+        return None
+    # Where clocks are put back, an hour comes twice; the link knows which one was meant.
+    known = _read_until(linked("until"))
+    return known if known and on_the_clock(known) == chosen else from_the_clock(chosen)
 
 
 def write_until(until: datetime | None) -> str:
@@ -127,7 +160,12 @@ def _read_until(written: str) -> datetime | None:
     except ValueError:
         return None
     at = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return at.replace(second=0, microsecond=0, tzinfo=None)
+    return at.replace(second=0, microsecond=0)
+
+
+def _change_zone() -> None:
+    """Have what is typed as a time of day be read from the link anew, which is in UTC."""
+    st.session_state.pop("until", None)
 
 
 def _wait(database: Database) -> None:

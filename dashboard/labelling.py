@@ -8,8 +8,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import reading
+from dashboard.clock import dated
 from dashboard.explaining import Explain
-from dashboard.plain import dated
 from dashboard.reader import describe_margin, show_whole
 from store.database import Database
 from store.search import READ, FoundDocument, Place, Search

@@ -16,7 +16,8 @@ from alerts.backtest.comparison import KnownEvent
 from alerts.backtest.firings import Firing
 from alerts.finders import Stretch
 from dashboard.charts import draw, milliseconds, time_axis
-from dashboard.plain import dated, plain
+from dashboard.clock import dated
+from dashboard.plain import plain
 from dashboard.theme import Palette
 
 LANES, BARS = 30, 2000

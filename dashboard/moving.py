@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard import movers, reading, treemap
-from dashboard.plain import interval
+from dashboard.clock import zoned_interval
 from dashboard.theme import Palette
 from dashboard.view import Subject, View
 from store.database import Database
@@ -49,8 +49,8 @@ def _movers(
     )
     if table.empty:
         st.info(
-            f"No negative share moved beyond chance in {interval(since, end)} UTC against the span "
-            "before. Select a cell of the heatmap to see what moved up to then."
+            f"No negative share moved beyond chance in {zoned_interval(since, end)} against the "
+            "span before. Select a cell of the heatmap to see what moved up to then."
         )
         return
 
@@ -60,7 +60,7 @@ def _movers(
 
     movers.draw_movers(table, palette, "movers", picked)
     st.caption(
-        f"Negative share in {interval(since, end)} UTC (arrow) against the span before (ring), "
+        f"Negative share in {zoned_interval(since, end)} (arrow) against the span before (ring), "
         "where chance hardly explains the change (99 %). The surest come first. Select a cell of "
         "the heatmap to see what moved up to then."
     )

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish, restore
+from dashboard.clock import dated, interval
 from dashboard.correcting import show_corrections
 from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
 from dashboard.explaining import Explain, show_explanation
@@ -17,7 +18,6 @@ from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.links import link
 from dashboard.moving import show_moving
-from dashboard.plain import dated, interval
 from dashboard.status import describe, show_status, total
 from dashboard.subjects import addresses_in, name_of
 from dashboard.theme import Palette, palette_for

@@ -14,11 +14,12 @@ import streamlit as st
 
 from dashboard import moments, reading
 from dashboard.choices import linked, publish, restore
+from dashboard.clock import dated, in_zone, lasting, moment, place, times
 from dashboard.firing import gravest, show_firing, subject_of
 from dashboard.frame import say_away, segments
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.moments import Reel
-from dashboard.plain import DASH, dated, lasting, moment, plain
+from dashboard.plain import DASH, plain
 from dashboard.status import total
 from dashboard.theme import palette_for
 from dashboard.timeline import draw_timeline
@@ -278,7 +279,7 @@ def _figures(
     share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
     part = (at - reel.start) / max(reel.end - reel.start, reel.frame)
     figures = [
-        ("It is", moment(at), f"{at.year} UTC, {part:.0%} played"),
+        ("It is", moment(at), f"{in_zone(at).year} {place()}, {part:.0%} played"),
         ("Firing alerts", str(len(firing)), f"of {alerts:,} so far"),
         ("Documents", f"{sums.documents:,}", f"up to then, {SPANS[played.span].lower()}"),
         ("Negative share", share, f"{sums.negative:,} negative"),
@@ -360,9 +361,7 @@ def _events(changes: Sequence[moments.Change]) -> None:
         hide_index=True,
         height=min(360, 38 + 35 * min(len(changes), _EVENTS)),
         column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=140
-            ),
+            "Time": times("Time", 140),
             "Rule": st.column_config.TextColumn(width=240),
             "Subject": st.column_config.TextColumn(width=220),
         },

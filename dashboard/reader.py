@@ -11,10 +11,11 @@ import streamlit as st
 from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.choices import put
+from dashboard.clock import dated
 from dashboard.correcting import show_corrections
 from dashboard.documents import SIGNS
 from dashboard.explaining import Explain, show_explanation
-from dashboard.plain import dated, paragraphs, plain
+from dashboard.plain import paragraphs, plain
 from store.database import Database
 from store.search import WholeDocument, margin_of
 from store.views import RunSummary

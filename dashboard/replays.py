@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import reading
 from dashboard.choices import publish
 from dashboard.choosing_rules import RulesInUse
+from dashboard.clock import times
 from dashboard.comparing import show_comparison
 from dashboard.frame import choose_run, find_runs, say_away, segments
 from dashboard.plain import DASH, plain
@@ -70,7 +71,6 @@ def _list(runs: Sequence[ListedRun]) -> None:
         if numbers:
             st.session_state["run"] = runs[numbers[0]].name
 
-    time = st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", timezone="UTC", width=130)
     st.dataframe(
         tabulate(runs),
         key=_TABLE,
@@ -80,11 +80,11 @@ def _list(runs: Sequence[ListedRun]) -> None:
             "Run": st.column_config.TextColumn(width=140),
             "State": st.column_config.TextColumn(width=90),
             "Documents": st.column_config.NumberColumn(format="localized", width=90),
-            "From": time,
-            "To": time,
+            "From": times("From", 130),
+            "To": times("To", 130),
             "Alerts": st.column_config.NumberColumn(format="localized", width=60),
-            "Begun": time,
-            "Finished": time,
+            "Begun": times("Begun", 130),
+            "Finished": times("Finished", 130),
         },
         on_select=picked,
         selection_mode="single-row",

@@ -7,12 +7,12 @@ import streamlit as st
 from dashboard import reading
 from dashboard.asking import Asked, ask, look_further_back, read_place, write_place
 from dashboard.choices import put
+from dashboard.clock import dated
 from dashboard.explaining import Explain
 from dashboard.exporting import as_csv, as_parquet
 from dashboard.found import COLUMNS, describe, show_found
 from dashboard.frame import AWAY, find_runs, say_away
 from dashboard.labelling import show_queue
-from dashboard.plain import dated
 from dashboard.reader import open_document, show_opened
 from store.database import Database
 from store.errors import SearchCutError

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard.plain import DASH, lasting, moment
+from dashboard.clock import in_zone, lasting, moment, place, zone_at
+from dashboard.plain import DASH
 from dashboard.view import View, is_going_on
 from store.alertlog import Alert
 from store.buckets import Sums
@@ -30,7 +31,7 @@ def show_status(view: View, sums: Sums, firing: Sequence[Alert]) -> None:
         (
             "Newest document",
             moment(view.newest),
-            age if view.run.name == LIVE else f"{view.newest.year}, UTC",
+            age if view.run.name == LIVE else f"{in_zone(view.newest).year}, {place()}",
         ),
         ("Dead letters", f"{view.run.dead_letters:,}", "in the whole run"),
     ]
@@ -47,7 +48,8 @@ def describe(view: View) -> str:
     """What kind of run this is, in a line."""
     going_on = is_going_on(view.run)
     kind = "Live" if view.run.name == LIVE else "Replay, still running" if going_on else "Replay"
-    first, last = moment(view.start), f"{moment(view.end)} {view.end.year}"
-    if view.start.year != view.end.year:
-        first += f" {view.start.year}"
-    return f"{kind} · {first} {DASH} {last} · times are UTC"
+    years = [in_zone(at).year for at in (view.start, view.end)]
+    first, last = moment(view.start), f"{moment(view.end)} {years[1]}"
+    if years[0] != years[1]:
+        first += f" {years[0]}"
+    return f"{kind} · {first} {DASH} {last} · times are {zone_at(view.end)}"

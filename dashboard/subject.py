@@ -14,6 +14,7 @@ import streamlit as st
 from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.choices import publish
+from dashboard.clock import dated
 from dashboard.explaining import Explain
 from dashboard.exporting import series_as_csv, series_as_parquet
 from dashboard.firing import SHOWN, show_fired
@@ -35,7 +36,7 @@ from dashboard.lines import (
     roll_with_usual,
     subtract,
 )
-from dashboard.plain import DASH, dated
+from dashboard.plain import DASH
 from dashboard.shares import wilson
 from dashboard.splitting import by_kind, by_source, draw_split
 from dashboard.status import describe, total

@@ -8,11 +8,11 @@ import streamlit as st
 from dashboard import reading
 from dashboard.asking import ORDERS, ask_words
 from dashboard.choices import publish
+from dashboard.clock import dated
 from dashboard.explaining import Explain
 from dashboard.found import COLUMNS, describe, show_found
 from dashboard.frame import segments
 from dashboard.links import link
-from dashboard.plain import dated
 from dashboard.reader import open_document, show_opened
 from dashboard.view import Subject, View
 from store.database import Database

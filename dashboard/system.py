@@ -11,8 +11,9 @@ from dashboard import reading, tables
 from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import try_dead_letters
 from dashboard.choices import publish
+from dashboard.clock import dated, in_zone, lasting, moment, place
 from dashboard.frame import AWAY, choose_run, find_runs, say_away
-from dashboard.plain import DASH, dated, lasting, moment, plain
+from dashboard.plain import DASH, plain
 from dashboard.rates import (
     BEFORE,
     draw_rates,
@@ -127,7 +128,7 @@ def _figures(
             if slowest is None
             else "behind the clock"
             if live
-            else f"{slowest.year}, UTC",
+            else f"{in_zone(slowest).year}, {place()}",
         ),
         ("Dead letters", f"{run.dead_letters:,}", "in the whole run"),
         (

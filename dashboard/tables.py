@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard.plain import DASH, lasting, plain
+from dashboard.clock import lasting, times
+from dashboard.plain import DASH, plain
 from store.deadletters import DeadLetterRow
 from store.health import ModelUse, OutcomeCount, PartitionState, ReasonCount, TableSize
 
@@ -80,14 +81,14 @@ def show_partitions(states: Sequence[PartitionState], now: datetime | None) -> N
         {
             "Partition": st.column_config.TextColumn(width=200),
             "Next offset": st.column_config.NumberColumn(format="localized", width=100),
-            "Newest event": _moment("Newest event (UTC)", 150),
+            "Newest event": times("Newest event", 150),
             "Behind": st.column_config.TextColumn(
                 width=110, help="Behind the newest of all partitions, in event time"
             ),
             "Late": st.column_config.NumberColumn(
                 format="localized", width=70, help="Documents that came too late for their window"
             ),
-            "Moved": _moment("Moved (UTC)", 150),
+            "Moved": times("Moved", 150),
             "Quiet for": st.column_config.TextColumn(
                 width=110, help="Since its checkpoint moved last"
             ),
@@ -106,7 +107,7 @@ def show_reasons(reasons: Sequence[ReasonCount]) -> None:
         {
             "Reason": st.column_config.TextColumn(width=140),
             "Records": st.column_config.NumberColumn(format="localized", width=80),
-            "Newest": _moment("Newest (UTC)", 140),
+            "Newest": times("Newest", 140),
         },
     )
 
@@ -126,7 +127,7 @@ def show_examples(examples: Sequence[DeadLetterRow]) -> None:
             "Tried": st.column_config.NumberColumn(
                 width=60, help="How often it was tried again and turned away"
             ),
-            "Received": _moment("Received (UTC)", 140),
+            "Received": times("Received", 140),
         },
     )
 
@@ -145,8 +146,8 @@ def show_models(used: Sequence[ModelUse]) -> None:
             "Documents": st.column_config.NumberColumn(
                 format="localized", width=90, help="Among the newest 5,000 of the run"
             ),
-            "Newest": _moment("Newest one (UTC)", 135),
-            "First used": _moment("First used (UTC)", 135),
+            "Newest": times("Newest one"),
+            "First used": times("First used"),
         },
     )
 
@@ -161,7 +162,7 @@ def show_outcomes(outcomes: Sequence[OutcomeCount]) -> None:
         {
             "Outcome": st.column_config.TextColumn(width=160),
             "Attempts": st.column_config.NumberColumn(format="localized", width=90),
-            "Newest": _moment("Newest (UTC)", 150),
+            "Newest": times("Newest", 150),
         },
     )
 
@@ -210,12 +211,6 @@ def show_sizes(sizes: Sequence[TableSize]) -> None:
 
 def _behind(newest: datetime | None, event: datetime | None) -> str:
     return DASH if newest is None or event is None else lasting(newest - event)
-
-
-def _moment(label: str, width: int) -> ColumnConfig:
-    return st.column_config.DatetimeColumn(
-        label, format="D MMM YYYY HH:mm", timezone="UTC", width=width
-    )
 
 
 def _show(  # noqa: PLR0913 - what a table is made of

@@ -11,7 +11,8 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts import draw, made_once, milliseconds, time_axis, when
-from dashboard.plain import moment, plain
+from dashboard.clock import both
+from dashboard.plain import plain
 from dashboard.shares import wilson
 from dashboard.theme import Palette
 from dashboard.view import View
@@ -94,8 +95,8 @@ def mark(alerts: Iterable[Alert], start: datetime, end: datetime, newest: dateti
             milliseconds(max(alert.fired_at, start)),
             milliseconds(min(alert.resolved_at or max(newest, alert.fired_at), end)),
             " · ".join(filter(None, (plain(alert.rule, 40), plain(alert.key, 40)))),
-            f"{moment(alert.fired_at)} UTC",
-            f"{moment(alert.resolved_at)} UTC" if alert.resolved_at else "still firing",
+            both(alert.fired_at),
+            both(alert.resolved_at) if alert.resolved_at else "still firing",
         )
         for alert in alerts
         if alert.fired_at < end and (alert.resolved_at is None or alert.resolved_at > start)
