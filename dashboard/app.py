@@ -21,6 +21,7 @@ from dashboard.subject import show_subject_page
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
 from dashboard.wanted import take_link
+from dashboard.words import say
 from store.database import Database
 
 
@@ -66,13 +67,13 @@ def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
 
     # Not with icons: the browser would fetch them from elsewhere for the page's own symbol.
     pages = [
-        st.Page(now, title="Now", default=True),
-        st.Page(subject, title="Topic & symbol", url_path="subject"),
-        st.Page(alerts, title="Alerts", url_path="alerts"),
-        st.Page(documents, title="Documents", url_path="documents"),
-        st.Page(replays, title="Replays and backtests", url_path="replays"),
-        st.Page(model, title="Model", url_path="model"),
-        st.Page(system, title="System", url_path="system"),
+        st.Page(now, title=say("Now"), default=True),
+        st.Page(subject, title=say("Topic & symbol"), url_path="subject"),
+        st.Page(alerts, title=say("Alerts"), url_path="alerts"),
+        st.Page(documents, title=say("Documents"), url_path="documents"),
+        st.Page(replays, title=say("Replays and backtests"), url_path="replays"),
+        st.Page(model, title=say("Model"), url_path="model"),
+        st.Page(system, title=say("System"), url_path="system"),
     ]
     page = st.navigation(pages, position="top")
     remember_pages({each.url_path: each for each in pages})

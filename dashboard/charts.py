@@ -16,6 +16,7 @@ import streamlit as st
 
 from dashboard.clock import both_intervals, in_zone, is_utc
 from dashboard.preferences import Preferences, preferences
+from dashboard.words import say
 from store.views import MONDAY
 
 P = ParamSpec("P")
@@ -70,11 +71,12 @@ def _ticks(start: datetime, end: datetime) -> list[datetime]:
 def _label(*, years: bool) -> str:
     """How a tick is written: its zone is UTC or the browser's, and no other can be chosen."""
     if years:
-        return f"{'utcFormat' if is_utc() else 'timeFormat'}(datum.value, '%e %b %Y')"
+        return f"{'utcFormat' if is_utc() else 'timeFormat'}(datum.value, '{say('%e %b %Y')}')"
+    day = say("%e %b")
     if is_utc():
-        return "utcFormat(datum.value, datum.value % 86400000 ? '%H:%M' : '%e %b')"
-    day = "hours(datum.value) || minutes(datum.value)"
-    return f"timeFormat(datum.value, {day} ? '%H:%M' : '%e %b')"
+        return f"utcFormat(datum.value, datum.value % 86400000 ? '%H:%M' : '{day}')"
+    later = "hours(datum.value) || minutes(datum.value)"
+    return f"timeFormat(datum.value, {later} ? '%H:%M' : '{day}')"
 
 
 def when(start: datetime, size: timedelta) -> str:

@@ -4,7 +4,7 @@ What goes into links and files stays in UTC. A time of day alone is ambiguous wh
 back, so whatever names its zone names its offset: ``9 Mar 15:05 UTC+1``.
 """
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -12,6 +12,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboard.plain import DASH
 from dashboard.preferences import UTC_ZONE, preferences
+from dashboard.words import say
 
 
 def in_zone(at: datetime) -> datetime:
@@ -59,7 +60,7 @@ def zoned(at: datetime) -> str:
 def dated(at: datetime) -> str:
     """A moment with its year and zone: ``9 Mar 2026 14:05 UTC``."""
     local = in_zone(at)
-    return f"{local.day} {local:%b %Y %H:%M} {_offset(local)}"
+    return say("{at.day} {at:%b %Y %H:%M} {offset}", at=local, offset=_offset(local))
 
 
 def both(at: datetime) -> str:
@@ -98,9 +99,12 @@ def lasting(duration: timedelta) -> str:
     minutes = max(0, round(duration.total_seconds() / 60))
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
-    told = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(told[:2]) or "under a minute"
+    told = [
+        say("{days} d", days=days) if days else "",
+        say("{hours} h", hours=hours) if hours else "",
+        say("{minutes} min", minutes=minutes) if minutes else "",
+    ]
+    return " ".join([part for part in told if part][:2]) or say("under a minute")
 
 
 def times(name: str, width: int = 135, *, seconds: bool = False) -> ColumnConfig:
@@ -108,7 +112,7 @@ def times(name: str, width: int = 135, *, seconds: bool = False) -> ColumnConfig
     zone = preferences().zone
     return st.column_config.DatetimeColumn(
         f"{name} ({place()})",
-        format="D MMM YYYY HH:mm:ss" if seconds else "D MMM YYYY HH:mm",
+        format=say("D MMM YYYY HH:mm:ss") if seconds else say("D MMM YYYY HH:mm"),
         timezone=zone.key,
         width=width,
         help=None if is_utc() else f"{zone.key}: {_offsets(zone)}",
@@ -116,15 +120,19 @@ def times(name: str, width: int = 135, *, seconds: bool = False) -> ColumnConfig
 
 
 def _moment(local: datetime) -> str:
-    return f"{local.day} {local:%b %H:%M}"
+    return f"{_day(local)} {local:%H:%M}"
+
+
+def _day(at: date) -> str:
+    return say("{at.day} {at:%b}", at=at)
 
 
 def _interval(start: datetime, end: datetime) -> str:
     midnight = time()
     if start.date() < end.date() and start.time() == end.time() == midnight:
         last = end.date() - timedelta(days=1)
-        first = f"{start.day} {start:%b}"
-        return first if last == start.date() else f"{first} {DASH} {last.day} {last:%b}"
+        first = _day(start)
+        return first if last == start.date() else f"{first} {DASH} {_day(last)}"
     if start.date() == end.date():
         return f"{_moment(start)}{DASH}{end:%H:%M}"
     return f"{_moment(start)} {DASH} {_moment(end)}"
@@ -145,4 +153,8 @@ def _offsets(zone: ZoneInfo) -> str:
     found = [datetime(year, month, 1, tzinfo=zone) for month in (1, 7)]
     found.sort(key=lambda local: local.utcoffset() or timedelta())
     winter, summer = (_offset(local) for local in found)
-    return winter if winter == summer else f"{winter}, {summer} in summer"
+    return (
+        winter
+        if winter == summer
+        else say("{winter}, {summer} in summer", winter=winter, summer=summer)
+    )

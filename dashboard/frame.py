@@ -13,22 +13,26 @@ from dashboard.clock import from_the_clock, on_the_clock, place
 from dashboard.plain import plain
 from dashboard.preferences import LANGUAGES, UTC_ZONE, browser_zone, preferences
 from dashboard.view import first_choice
+from dashboard.words import later, say
 from store.database import Database
 from store.errors import DatabaseUnavailableError, StatementCutError, StoreError
 from store.views import RunSummary
 
-_AWAY = (
-    "The database cannot be reached. Nothing is lost: this page comes back by itself. "
-    "Check that PostgreSQL is running and that `TAPEWATCH_DATABASE_URL` is right, "
-    "or, with the embedded one, that its data folder is where it was."
+_AWAY = later(
+    "The database cannot be reached. Nothing is lost: this page comes back "
+    "by itself. Check that PostgreSQL is running and that "
+    "`TAPEWATCH_DATABASE_URL` is right, or, with the embedded one, that its "
+    "data folder is where it was."
 )
-_SLOW = (
-    "PostgreSQL took longer than it may for what this page shows, and ended it. It is tried again "
-    "by itself; a shorter span or another run may be quicker."
+_SLOW = later(
+    "PostgreSQL took longer than it may for what this page shows, and ended "
+    "it. It is tried again by itself; a shorter span or another run may be "
+    "quicker."
 )
-_NO_RUNS = (
-    "No documents have come in yet. `tapewatch demo` plays a bundled feed, `tapewatch replay FEED` "
-    "reads a file of yours, and `tapewatch worker` listens to Kafka. They appear here as they come."
+_NO_RUNS = later(
+    "No documents have come in yet. `tapewatch demo` plays a bundled feed, "
+    "`tapewatch replay FEED` reads a file of yours, and `tapewatch worker` "
+    "listens to Kafka. They appear here as they come."
 )
 
 AWAY = (DatabaseUnavailableError, StatementCutError)
@@ -45,7 +49,7 @@ def find_runs(database: Database) -> list[RunSummary]:
         return []
     if not runs:
         title()
-        st.info(_NO_RUNS, icon=":material/inbox:")
+        st.info(say(_NO_RUNS), icon=":material/inbox:")
         _wait(database)
     return runs
 
@@ -65,9 +69,9 @@ def choose_preferences() -> None:
         key="preferences-menu",
     ):
         if zone is not UTC_ZONE:
-            names = {"local": f"My zone ({place(zone)})", "utc": "UTC"}
-            segments("Times", "tz", names, "local", on_change=_change_zone)
-        segments("Language", "lang", LANGUAGES, preferences().language)
+            names = {"local": say("My zone ({place})", place=place(zone)), "utc": "UTC"}
+            segments(say("Show times in"), "tz", names, "local", on_change=_change_zone)
+        segments(say("Language"), "lang", LANGUAGES, preferences().language)
 
 
 def choose_run(runs: list[RunSummary]) -> RunSummary:
@@ -78,7 +82,7 @@ def choose_run(runs: list[RunSummary]) -> RunSummary:
     names = {run.name: run for run in runs}
     restore("run", names, first_choice(runs).name)
     run = st.selectbox(
-        "Run", list(names), key="run", format_func=lambda name: plain(name, 60), width=260
+        say("Run"), list(names), key="run", format_func=lambda name: plain(name, 60), width=260
     )
     return names[str(run)]
 
@@ -96,7 +100,7 @@ def segments(
         label,
         list(names),
         key=key,
-        format_func=names.__getitem__,
+        format_func=lambda name: say(names[name]),
         required=True,
         on_change=on_change,
     )
@@ -114,7 +118,7 @@ def select(label: str, key: str, options: Iterable[str], width: int) -> str | No
         label,
         ["", *known],
         key=key,
-        format_func=lambda name: plain(name, 60) if name else "Any",
+        format_func=lambda name: plain(name, 60) if name else say("Any"),
         width=width,
     )
     return str(choice) if choice else None
@@ -125,7 +129,12 @@ def choose_until() -> datetime | None:
     if "until" not in st.session_state:
         st.session_state["until"] = on_the_clock(_read_until(linked("until")))
     chosen = st.datetime_input(
-        f"Up to ({place()})", value=None, key="until", step=60, format="YYYY-MM-DD", width=200
+        say("Up to ({place})", place=place()),
+        value=None,
+        key="until",
+        step=60,
+        format="YYYY-MM-DD",
+        width=200,
     )
     if chosen is None:
         return None
@@ -142,9 +151,9 @@ def write_until(until: datetime | None) -> str:
 def say_away(error: StoreError | None = None) -> None:
     """Say that the database is away, or was too slow, and look again by and by."""
     if isinstance(error, StatementCutError):
-        st.warning(_SLOW, icon=":material/timer_off:")
+        st.warning(say(_SLOW), icon=":material/timer_off:")
     else:
-        st.error(_AWAY, icon=":material/cloud_off:")
+        st.error(say(_AWAY), icon=":material/cloud_off:")
     said = monotonic()
 
     def look_again() -> None:
