@@ -5,7 +5,7 @@ Knows who may: forms are drawn for those, and ``dashboard.acting`` checks again.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
@@ -17,8 +17,11 @@ from alerts.silences import SilenceState, state_at
 from dashboard import acting, reading
 from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import Actor, AlertName
-from dashboard.plain import dated, plain
+from dashboard.clock import dated, from_the_clock, place, times
+from dashboard.headings import show_table
+from dashboard.plain import plain
 from dashboard.signing import ask_name, current_user, may_act, remember_name
+from dashboard.words import later, say
 from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT
 from store.database import Database
 from store.errors import DatabaseUnavailableError, StoreError
@@ -27,9 +30,9 @@ from store.silences import Silence
 _LONGEST_PATTERN = 200
 _SPECIAL = re.compile(r"[*?\[]")
 _STATE_SIGNS = {
-    SilenceState.ACTIVE: "▲ active",
-    SilenceState.PENDING: "◌ pending",
-    SilenceState.EXPIRED: "● expired",
+    SilenceState.ACTIVE: later("▲ active"),
+    SilenceState.PENDING: later("◌ pending"),
+    SilenceState.EXPIRED: later("● expired"),
 }
 
 
@@ -42,25 +45,27 @@ def show_forms(database: Database, view: AlertView) -> None:
         if view.acknowledged:
             _one_line(
                 database,
-                "Take acknowledgement back",
+                say("Take acknowledgement back"),
                 ":material/undo:",
                 lambda actor, said: acting.unacknowledge(actor, alert, said),
             )
         elif view.active:
             _one_line(
                 database,
-                "Acknowledge",
+                say("Acknowledge"),
                 ":material/done:",
                 lambda actor, said: acting.acknowledge(actor, alert, said),
             )
         _one_line(
             database,
-            "Comment",
+            say("Comment"),
             ":material/chat_bubble:",
             lambda actor, said: acting.comment_on(actor, alert, said),
             must_say=True,
         )
-        with st.popover("Silence", icon=":material/notifications_paused:", key=_key("silence")):
+        with st.popover(
+            say("Silence"), icon=":material/notifications_paused:", key=_key("silence")
+        ):
             _silence_form(database, view.run, literally(view.rule), literally(view.key), "alert")
 
 
@@ -69,18 +74,24 @@ def show_silences(
 ) -> None:
     """The silences of a run, the latest first, with forms to end one and to begin another."""
     going_on = [s for s in silences if state_at(s, now) is not SilenceState.EXPIRED]
-    with st.expander(f"Silences ({len(going_on)} in force or to come)", key="silences"):
+    with st.expander(
+        say("Silences ({count} in force or to come)", count=len(going_on)), key="silences"
+    ):
         if silences:
             _silence_table(silences, now)
         else:
-            st.caption("Nothing was ever silenced in this run.")
+            st.caption(say("Nothing was ever silenced in this run."))
         if not may_act(Deed.SILENCE):
             return
         with st.container(horizontal=True, key="silence-forms"):
             if going_on:
-                with st.popover("End one now", icon=":material/alarm_off:", key=_key("expire")):
+                with st.popover(
+                    say("End one now"), icon=":material/alarm_off:", key=_key("expire")
+                ):
                     _expire_form(database, run_name, going_on)
-            with st.popover("New silence", icon=":material/notifications_paused:", key=_key("new")):
+            with st.popover(
+                say("New silence"), icon=":material/notifications_paused:", key=_key("new")
+            ):
                 _silence_form(database, run_name, "", "", "run")
 
 
@@ -94,7 +105,7 @@ def tabulate(silences: Sequence[Silence], now: datetime) -> pd.DataFrame:
     rows = [
         {
             "Number": silence.id,
-            "State": _STATE_SIGNS[state_at(silence, now)],
+            "State": say(_STATE_SIGNS[state_at(silence, now)]),
             "Holds back": describe(silence),
             "From": silence.starts_at,
             "Until": silence.ends_at,
@@ -113,8 +124,7 @@ def describe(silence: Silence) -> str:
 
 
 def _silence_table(silences: Sequence[Silence], now: datetime) -> None:
-    moment = st.column_config.DatetimeColumn
-    st.dataframe(
+    show_table(
         tabulate(silences, now),
         key="silence-table",
         hide_index=True,
@@ -122,11 +132,11 @@ def _silence_table(silences: Sequence[Silence], now: datetime) -> None:
         column_config={
             "Number": st.column_config.NumberColumn(width=70),
             "Holds back": st.column_config.TextColumn(width=300),
-            "From": moment("From (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
-            "Until": moment("Until (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
+            "From": times(say("From")),
+            "Until": times(say("Until")),
             "Comment": st.column_config.TextColumn(width=300),
         },
-        alt="Silences of this run, the latest first",
+        alt=say("Silences of this run, the latest first"),
     )
 
 
@@ -147,7 +157,7 @@ def _one_line(
     if not sent:
         return
     if must_say and not comment.strip():
-        _refuse("Write a comment first.")
+        _refuse(say("Write a comment first."))
         return
     _do(database, name, lambda actor: act(actor, comment))
 
@@ -155,29 +165,32 @@ def _one_line(
 def _silence_form(database: Database, run_name: str, rule: str, key: str, about: str) -> None:
     form = f"{_key('silence')}-{about}"
     with st.form(f"{form}-form", border=False):
-        st.caption("It holds back what all of these fit. `*` stands for anything.")
+        st.caption(say("It holds back what all of these fit. `*` stands for anything."))
         left, right = st.columns(2)
         with left:
             patterns = {
-                "rule": _pattern("Rule", f"{form}-rule", rule),
-                "scope": _pattern("Scope", f"{form}-scope", ""),
+                "rule": _pattern(say("Rule"), f"{form}-rule", rule),
+                "scope": _pattern(say("Scope"), f"{form}-scope", ""),
             }
             start = st.datetime_input(
-                "From (UTC); empty: now", value=None, key=f"{form}-start", format="YYYY-MM-DD"
+                say("From ({place}); empty: now", place=place()),
+                value=None,
+                key=f"{form}-start",
+                format="YYYY-MM-DD",
             )
         with right:
             patterns |= {
-                "key": _pattern("Subject", f"{form}-key", key),
-                "severity": _pattern("Severity, such as <=5", f"{form}-severity", ""),
+                "key": _pattern(say("Subject"), f"{form}-key", key),
+                "severity": _pattern(say("Severity, such as <=5"), f"{form}-severity", ""),
             }
-            lasting = st.text_input("For", value="2h", key=f"{form}-for", max_chars=20)
+            lasting = st.text_input(say("For"), value="2h", key=f"{form}-for", max_chars=20)
         name = ask_name(f"{form}-name")
         comment = _comment(form, optional=True)
-        sent = st.form_submit_button("Silence", key=f"{form}-send")
+        sent = st.form_submit_button(say("Silence"), key=f"{form}-send")
     if not sent:
         return
     given = {name: pattern for name, pattern in patterns.items() if pattern}
-    begin = start.replace(tzinfo=UTC) if start else None
+    begin = from_the_clock(start) if start else None
     try:
         length = duration(str(lasting))
     except (ValueError, OverflowError) as error:
@@ -206,16 +219,19 @@ def _expire_form(database: Database, run_name: str, going_on: Sequence[Silence])
     known = {silence.id: silence for silence in going_on}
     with st.form(f"{key}-form", border=False):
         number = st.selectbox(
-            "Silence",
+            say("Silence"),
             list(known),
             key=f"{key}-number",
-            format_func=lambda number: (
-                f"{number}: {describe(known[number])}, until {dated(known[number].ends_at)}"
+            format_func=lambda number: say(
+                "{number}: {matchers}, until {ends_at}",
+                number=number,
+                matchers=describe(known[number]),
+                ends_at=dated(known[number].ends_at),
             ),
         )
         name = ask_name(f"{key}-name")
         comment = _comment(key, optional=True)
-        sent = st.form_submit_button("End it now", key=f"{key}-send")
+        sent = st.form_submit_button(say("End it now"), key=f"{key}-send")
     if sent and number is not None:
         _do(database, name, lambda actor: acting.expire(actor, run_name, number, comment))
 
@@ -226,9 +242,9 @@ def _pattern(label: str, key: str, value: str) -> str:
 
 
 def _comment(key: str, *, optional: bool) -> str:
-    hint = "optional" if optional else "what there is to say"
+    hint = "optional" if optional else say("what there is to say")
     given = st.text_input(
-        "Comment", key=f"{key}-comment", max_chars=LONGEST_COMMENT, placeholder=hint
+        say("Comment"), key=f"{key}-comment", max_chars=LONGEST_COMMENT, placeholder=hint
     )
     return str(given or "")
 
@@ -242,7 +258,7 @@ def _do(database: Database, name: str, act: Callable[[Actor], None]) -> None:
     """Act as whoever it is now and draw the page anew, or say why it was not done."""
     actor = Actor(database, current_user(), name)
     if not actor.name.strip():
-        _refuse("Type your name first.")
+        _refuse(say("Type your name first."))
         return
     try:
         act(actor)
@@ -259,5 +275,5 @@ def _do(database: Database, name: str, act: Callable[[Actor], None]) -> None:
 
 
 def _refuse(why: str) -> None:
-    st.error("This was not done:", icon=":material/error:")
+    st.error(say("This was not done:"), icon=":material/error:")
     st.text(plain(why, 600))

@@ -5,23 +5,25 @@ from datetime import datetime
 
 import pandas as pd
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from alerts.listing import MOST, Listed
-from dashboard.plain import DASH, lasting, plain
+from dashboard.clock import lasting, place, times
+from dashboard.headings import show_table
+from dashboard.plain import DASH, plain
+from dashboard.words import later, say
 
-ALL_DOCUMENTS = "all documents"
+ALL_DOCUMENTS = later("all documents")
 SIGNS = {
-    "firing": "▲ firing",
-    "recovering": "△ recovering",
-    "resolved": "● ended",
-    "no_data": "○ no data",
-    "error": "✕ error",
-    "pending": "◌ pending",
-    "inactive": "● inactive",
-    "stalled": "✕ stalled",
-    "lagging": "△ lagging",
-    "current": "● current",
+    "firing": later("▲ firing"),
+    "recovering": later("△ recovering"),
+    "resolved": later("● ended"),
+    "no_data": later("○ no data"),
+    "error": later("✕ error"),
+    "pending": later("◌ pending"),
+    "inactive": later("● inactive"),
+    "stalled": later("✕ stalled"),
+    "lagging": later("△ lagging"),
+    "current": later("● current"),
 }
 """A state with its own sign, so that colour is not needed."""
 
@@ -36,12 +38,12 @@ def worded(name: str | None) -> str:
 
 def signed(state: str | None) -> str:
     """A state with its sign."""
-    return SIGNS.get(state or "", worded(state) or DASH)
+    return say(SIGNS[state]) if state in SIGNS else worded(state) or DASH
 
 
 def named(rule: str, key: str) -> str:
     """An alert as it is called."""
-    return f"{plain(rule, 80)} · {plain(key, 60) or ALL_DOCUMENTS}"
+    return f"{plain(rule, 80)} · {plain(key, 60) or say(ALL_DOCUMENTS)}"
 
 
 def told(listed: Listed) -> str:
@@ -49,15 +51,32 @@ def told(listed: Listed) -> str:
     if listed.row.ended_at is not None:
         return DASH
     if listed.held is not None:
-        return f"held: {worded(listed.held)}"
-    return f"told: {worded(listed.told_state)}" if listed.told_state else "not told"
+        return say("held: {held}", held=worded(listed.held))
+    return (
+        say("told: {told_state}", told_state=worded(listed.told_state))
+        if listed.told_state
+        else say("not told")
+    )
 
 
 def describe(rows: Sequence[Listed], *, cut: bool) -> str:
     """How many there are."""
     active = sum(each.row.ended_at is None for each in rows)
-    said = f"{active:,} active, {len(rows) - active:,} ended; times are event time in UTC"
-    return f"{said}. Of what has ended, the last {MOST:,} of the span are listed." if cut else said
+    said = say(
+        "{active:,} active, {ended:,} ended; times are event time in {place}",
+        active=active,
+        ended=len(rows) - active,
+        place=place(),
+    )
+    return (
+        say(
+            "{said}. Of what has ended, the last {most:,} of the span are listed.",
+            said=said,
+            most=MOST,
+        )
+        if cut
+        else said
+    )
 
 
 def tabulate(rows: Sequence[Listed], now: datetime) -> pd.DataFrame:
@@ -67,13 +86,13 @@ def tabulate(rows: Sequence[Listed], now: datetime) -> pd.DataFrame:
             "State": signed(each.row.state),
             "Severity": each.row.severity,
             "Rule": plain(each.row.rule, 80),
-            "Subject": plain(each.row.key, 60) or ALL_DOCUMENTS,
+            "Subject": plain(each.row.key, 60) or say(ALL_DOCUMENTS),
             "Began": each.row.began_at,
             "Ended": each.row.ended_at,
             "Lasted": lasting((each.row.ended_at or now) - each.row.began_at),
             "Value": each.row.value,
             "Documents": each.row.documents,
-            "Acknowledged": "✓ yes" if each.acknowledged else DASH,
+            "Acknowledged": say("✓ yes") if each.acknowledged else DASH,
             "Told": told(each),
         }
         for each in rows
@@ -96,7 +115,7 @@ def show_list(
 
     table = tabulate(rows, now)
     active = any(each.row.ended_at is None for each in rows)
-    st.dataframe(
+    show_table(
         table,
         key=key,
         column_order=[str(name) for name in table if active or name not in _OF_ACTIVE],
@@ -104,11 +123,11 @@ def show_list(
         height=min(390, 38 + 35 * len(rows)),
         column_config={
             "State": st.column_config.TextColumn(width=110),
-            "Severity": st.column_config.NumberColumn(width=75, help="From 1 to 10"),
+            "Severity": st.column_config.NumberColumn(width=75, help=say("From 1 to 10")),
             "Rule": st.column_config.TextColumn(width=200),
             "Subject": st.column_config.TextColumn(width=150),
-            "Began": _moment("Began (UTC)"),
-            "Ended": _moment("Ended (UTC)"),
+            "Began": times(say("Began")),
+            "Ended": times(say("Ended")),
             "Lasted": st.column_config.TextColumn(width=95),
             "Value": st.column_config.NumberColumn(format="%.3g", width=65),
             "Documents": st.column_config.NumberColumn(format="localized", width=90),
@@ -117,11 +136,5 @@ def show_list(
         },
         on_select=picked,
         selection_mode="single-row",
-        alt="Alerts; choosing one opens it below",
-    )
-
-
-def _moment(label: str) -> ColumnConfig:
-    return st.column_config.DatetimeColumn(
-        label, format="D MMM YYYY HH:mm", timezone="UTC", width=135
+        alt=say("Alerts; choosing one opens it below"),
     )

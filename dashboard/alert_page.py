@@ -20,14 +20,20 @@ from dashboard.frame import AWAY, choose_run, find_runs, say_away, segments, sel
 from dashboard.signing import stay
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
+from dashboard.words import later, say
 from store.database import Database
 from store.errors import AlertActionError, UnknownRunError
 from store.runs import LIVE
 from store.views import RunSummary
 
-STATES = {"all": "All", "firing": "Active", "resolved": "Ended"}
-SPANS = {"24h": "24 h", "7d": "7 days", "30d": "30 days", "all": "Whole run"}
-SEVERITIES = {"1": "Any", "4": "4 and over", "7": "7 and over"}
+STATES = {"all": later("All"), "firing": later("Active"), "resolved": later("Ended")}
+SPANS = {
+    "24h": later("24 h"),
+    "7d": later("7 days"),
+    "30d": later("30 days"),
+    "all": later("Whole run"),
+}
+SEVERITIES = {"1": later("Any"), "4": later("4 and over"), "7": later("7 and over")}
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 _LENGTHS = {"24h": _DAY, "7d": 7 * _DAY, "30d": 30 * _DAY}
 
@@ -79,14 +85,14 @@ def _ask(database: Database, runs: list[RunSummary]) -> tuple[RunSummary, Asked]
     with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
         run = choose_run(runs)
         usual = "7d" if run.name == LIVE else "all"
-        span = segments("Active within", "within", SPANS, usual)
+        span = segments(say("Active within"), "within", SPANS, usual)
     known = _listed(database, run.name, span)
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        state = segments("State", "state", STATES, "all")
-        severity = segments("Severity", "severity", SEVERITIES, "1")
-        rule = select("Rule", "rule", sorted({each.row.rule for each in known}), 220)
+        state = segments(say("State"), "state", STATES, "all")
+        severity = segments(say("Severity"), "severity", SEVERITIES, "1")
+        rule = select(say("Rule"), "rule", sorted({each.row.rule for each in known}), 220)
         keys = sorted({each.row.key for each in known if each.row.key})
-        key = select("Subject", "about", keys, 200)
+        key = select(say("Subject"), "about", keys, 200)
     asked = Asked(run.name, span, state, int(severity), rule, key)
     publish(
         run=run.name, within=span, state=state, severity=severity, rule=rule or "", about=key or ""
@@ -126,11 +132,13 @@ def _live(database: Database, run_id: int, asked: Asked) -> None:
 
 def _say_calm(*, any_at_all: bool) -> None:
     if any_at_all:
-        st.info("No alert is like that. Choose other filters.", icon=":material/filter_alt_off:")
+        st.info(
+            say("No alert is like that. Choose other filters."), icon=":material/filter_alt_off:"
+        )
         return
     with st.container(border=True, key="calm"):
         st.markdown(
-            ":green[:material/check_circle:] Nothing is active, and nothing was in this span."
+            say(":green[:material/check_circle:] Nothing is active, and nothing was in this span.")
         )
 
 
@@ -151,7 +159,9 @@ def _whole(database: Database, run_name: str, number: str) -> None:
         try:
             view = reading.alert(database, run_name, number)
         except AlertActionError:
-            st.info("The alert that the link names is not in this run.")
+            st.info(say("The alert that the link names is not in this run."))
         else:
             show_alert(database, view)
-        st.button("Close", key="close-alert", on_click=_open, args=(run_name, ""), type="tertiary")
+        st.button(
+            say("Close"), key="close-alert", on_click=_open, args=(run_name, ""), type="tertiary"
+        )

@@ -9,9 +9,10 @@ import pandas as pd
 from alerts.listing import Listed
 from dashboard.alert_list import named, signed
 from dashboard.charts import draw, milliseconds, time_axis
+from dashboard.clock import dated, lasting
 from dashboard.firing import GRAVE, SERIOUS
-from dashboard.plain import dated, lasting
 from dashboard.theme import Palette
+from dashboard.words import say
 
 LINES = 20
 """So many alerts are drawn: those that are active, then the gravest, then the latest."""
@@ -36,7 +37,7 @@ def draw_alerts(
         _chart(first, end, len(shown), palette),
         {"bars": table, "names": names},
         key="alert-timeline",
-        description="When each alert was active; its severity stands before its name",
+        description=say("When each alert was active; its severity stands before its name"),
     )
 
 
@@ -71,7 +72,7 @@ def tabulate(
             row.ended_at is None,
             signed(row.state),
             dated(row.began_at),
-            dated(row.ended_at) if row.ended_at else "still active",
+            dated(row.ended_at) if row.ended_at else say("still active"),
             lasting((row.ended_at or now) - row.began_at),
         )
         for row in (each.row for each in rows)
@@ -93,11 +94,11 @@ def _chart(start: datetime, end: datetime, lines: int, palette: Palette) -> alt.
         scale=alt.Scale(domain=["grave", "serious", "slight"], range=colours),
     )
     told = [
-        alt.Tooltip("name:N", title="Alert"),
-        alt.Tooltip("state:N", title="State"),
-        alt.Tooltip("from:N", title="From"),
-        alt.Tooltip("until:N", title="Until"),
-        alt.Tooltip("lasted:N", title="Lasted"),
+        alt.Tooltip("name:N", title=say("Alert")),
+        alt.Tooltip("state:N", title=say("State")),
+        alt.Tooltip("from:N", title=say("From")),
+        alt.Tooltip("until:N", title=say("Until")),
+        alt.Tooltip("lasted:N", title=say("Lasted")),
     ]
     bars = alt.Chart(alt.NamedData(name="bars")).encode(y=line, color=colour, tooltip=told)
     names = alt.Chart(alt.NamedData(name="names")).encode(y=line)

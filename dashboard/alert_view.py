@@ -12,8 +12,11 @@ import streamlit as st
 from alerts.actions import AlertView
 from dashboard.alert_forms import show_forms
 from dashboard.alert_list import named, signed, worded
+from dashboard.clock import dated, times, zoned
 from dashboard.firing import show_badge, show_card
-from dashboard.plain import dated, moment, plain
+from dashboard.headings import show_table
+from dashboard.plain import plain
+from dashboard.words import say
 from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT, ActionRow
 from store.alertlog import EventRow
 from store.database import Database
@@ -29,34 +32,34 @@ def show_alert(database: Database, view: AlertView) -> None:
     _head(view)
     show_forms(database, view)
     if view.cards:
-        show_card("opened", view.cards[0], f"Why it fired at {moment(view.cards[0].at)} UTC")
+        show_card("opened", view.cards[0], say("Why it fired at {at}", at=zoned(view.cards[0].at)))
     _table(
-        "States",
-        "What became of it, in event time",
+        say("States"),
+        say("What became of it, in event time"),
         tabulate_events(view.events),
         "states",
-        "It has no state yet.",
+        say("It has no state yet."),
     )
     _table(
-        "Told, and held back",
-        "Each notification and each that was held back, with the reason",
+        say("Told, and held back"),
+        say("Each notification and each that was held back, with the reason"),
         tabulate_notifications(view.notifications),
         "told",
-        "Nothing was to be told of it.",
+        say("Nothing was to be told of it."),
     )
     _table(
-        "Messages",
-        "What was sent to whom, by the clock, and how that went",
+        say("Messages"),
+        say("What was sent to whom, by the clock, and how that went"),
         tabulate_messages(view.messages),
         "messages",
-        "No message was sent.",
+        say("No message was sent."),
     )
     _table(
-        "Who did what",
-        "Acknowledgements and comments, by the clock",
+        say("Who did what"),
+        say("Acknowledgements and comments, by the clock"),
         tabulate_actions(view.actions),
         "actions",
-        "Nobody has done anything about it.",
+        say("Nobody has done anything about it."),
     )
 
 
@@ -82,7 +85,7 @@ def tabulate_notifications(told: Sequence[NotificationRow]) -> pd.DataFrame:
     rows = [
         {
             "When": row.at,
-            "Told": "✓ told" if row.told else "○ held back",
+            "Told": say("✓ told") if row.told else say("○ held back"),
             "As": signed(row.state or "resolved"),
             "Why": worded(row.reason),
             "To": plain(", ".join(row.receivers), 200),
@@ -132,12 +135,16 @@ def _head(view: AlertView) -> None:
         with st.container(key="alert-name-opened", width="content"):
             st.text(named(view.rule, view.key))
     facts = [
-        f"{signed(view.state)} since {dated(view.since)}" if view.since else signed(view.state),
+        say("{state} since {since}", state=signed(view.state), since=dated(view.since))
+        if view.since
+        else signed(view.state),
         "acknowledged" if view.acknowledged else "",
-        f"silenced by {view.silenced_by}" if view.silenced_by is not None else "",
+        say("silenced by {silenced_by}", silenced_by=view.silenced_by)
+        if view.silenced_by is not None
+        else "",
         "flapping" if view.flapping else "",
         plain(view.why_not_told, 300),
-        f"id {view.id}",
+        say("id {id}", id=view.id),
     ]
     with st.container(key="alert-facts-opened"):
         st.text(" · ".join(filter(None, facts)))
@@ -148,17 +155,14 @@ def _table(title: str, said: str, table: pd.DataFrame, key: str, empty: str) -> 
     if table.empty:
         st.caption(empty)
         return
-    times = st.column_config.DatetimeColumn
-    st.dataframe(
+    show_table(
         table,
         key=f"alert-{key}",
         hide_index=True,
         height=min(250, 38 + 35 * len(table)),
         column_config={
-            "When": times("When (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135),
-            "Last attempt": times(
-                "Last attempt (UTC)", format="D MMM YYYY HH:mm:ss", timezone="UTC", width=155
-            ),
+            "When": times(say("When")),
+            "Last attempt": times(say("Last attempt"), 155, seconds=True),
             "Value": st.column_config.NumberColumn(format="%.3g", width=65),
             "Documents": st.column_config.NumberColumn(format="localized", width=90),
             "Comment": st.column_config.TextColumn(width=420),

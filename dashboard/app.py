@@ -12,6 +12,7 @@ from dashboard.lineup import Models
 from dashboard.links import go_to, remember_pages
 from dashboard.model import show_model
 from dashboard.now import show_now
+from dashboard.preferences import settle_preferences
 from dashboard.replays import show_replays
 from dashboard.searching import show_documents_page
 from dashboard.signing import admit, show_who
@@ -20,6 +21,7 @@ from dashboard.subject import show_subject_page
 from dashboard.system import DryRun, show_system
 from dashboard.theme import palette_for
 from dashboard.wanted import take_link
+from dashboard.words import say
 from store.database import Database
 
 
@@ -37,6 +39,7 @@ def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
     there are, ``rules_in_use`` by which rules alerts are judged. ``access`` says who may do what;
     by default everybody may look, and no more.
     """
+    settle_preferences()
     prepare_page()
     if not admit(access):
         return
@@ -64,13 +67,13 @@ def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
 
     # Not with icons: the browser would fetch them from elsewhere for the page's own symbol.
     pages = [
-        st.Page(now, title="Now", default=True),
-        st.Page(subject, title="Topic & symbol", url_path="subject"),
-        st.Page(alerts, title="Alerts", url_path="alerts"),
-        st.Page(documents, title="Documents", url_path="documents"),
-        st.Page(replays, title="Replays and backtests", url_path="replays"),
-        st.Page(model, title="Model", url_path="model"),
-        st.Page(system, title="System", url_path="system"),
+        st.Page(now, title=say("Now"), default=True),
+        st.Page(subject, title=say("Topic & symbol"), url_path="subject"),
+        st.Page(alerts, title=say("Alerts"), url_path="alerts"),
+        st.Page(documents, title=say("Documents"), url_path="documents"),
+        st.Page(replays, title=say("Replays and backtests"), url_path="replays"),
+        st.Page(model, title=say("Model"), url_path="model"),
+        st.Page(system, title=say("System"), url_path="system"),
     ]
     page = st.navigation(pages, position="top")
     remember_pages({each.url_path: each for each in pages})

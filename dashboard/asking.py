@@ -1,24 +1,26 @@
 """What the reader asks for on the page of documents, and its form. Knows no result."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish, restore_text
+from dashboard.clock import on_the_clock
 from dashboard.frame import choose_run, choose_until, segments, select, write_until
 from dashboard.view import KINDS, SPANS, bounds, usual_span
+from dashboard.words import later, say
 from store.database import Database
 from store.search import LONGEST_WORDS, Order, Place, Search
 from store.views import RunSummary, Slice
 
 ORDERS = {
-    Order.NEWEST.value: "Newest",
-    Order.NEGATIVE.value: "Most negative",
-    Order.UNCERTAIN.value: "Least certain",
+    Order.NEWEST.value: later("Newest"),
+    Order.NEGATIVE.value: later("Most negative"),
+    Order.UNCERTAIN.value: later("Least certain"),
 }
-VIEWS = {"results": "Results", "queue": "Labelling queue"}
+VIEWS = {"results": later("Results"), "queue": later("Labelling queue")}
 SENTIMENTS = ("negative", "neutral", "positive")
 
 
@@ -36,13 +38,15 @@ def ask(database: Database, runs: list[RunSummary]) -> Asked:
     """Draw the form; what it asks for. Without documents in the run there is no search."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
         run = choose_run(runs)
-        span = segments("Span", "span", SPANS, usual_span(run))
+        span = segments(say("Span"), "span", SPANS, usual_span(run))
         until = choose_until()
     filled = reading.span(database, run.id)
     with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
         words = ask_words()
-        view = segments("View", "view", VIEWS, "results")
-        order = segments("Order", "sort", ORDERS, "newest") if view == "results" else "uncertain"
+        view = segments(say("View"), "view", VIEWS, "results")
+        order = (
+            segments(say("Order"), "sort", ORDERS, "newest") if view == "results" else "uncertain"
+        )
     chosen = {
         "run": run.name,
         "span": span,
@@ -92,18 +96,18 @@ def write_place(place: Place | None) -> str:
 
 def look_further_back(until: datetime) -> None:
     """Let the span end at a moment."""
-    st.session_state["until"] = until.astimezone(UTC).replace(tzinfo=None)
+    st.session_state["until"] = on_the_clock(until)
 
 
 def ask_words() -> str:
     """What is searched for in titles and texts."""
     restore_text("words", LONGEST_WORDS)
     words = st.text_input(
-        "Search in titles and texts",
+        say("Search in titles and texts"),
         key="words",
         max_chars=LONGEST_WORDS,
         icon=":material/search:",
-        placeholder='downgrade or "profit warning" -crypto',
+        placeholder=say('downgrade or "profit warning" -crypto'),
     )
     return str(words or "").strip()
 
@@ -115,10 +119,10 @@ def _filters(database: Database, part: Slice) -> dict[str, str]:
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         return {
-            "kind": segments("Kind", "kind", KINDS, "all"),
-            "sentiment": select("Sentiment", "sentiment", SENTIMENTS, 120) or "",
-            "topic": select("Topic", "topic", keys("topic"), 170) or "",
-            "symbol": select("Symbol", "symbol", keys("symbol"), 105) or "",
-            "source": select("Source", "source", keys("source"), 130) or "",
-            "model": select("Model", "model", reading.models(database), 140) or "",
+            "kind": segments(say("Kind"), "kind", KINDS, "all"),
+            "sentiment": select(say("Sentiment"), "sentiment", SENTIMENTS, 120) or "",
+            "topic": select(say("Topic"), "topic", keys("topic"), 170) or "",
+            "symbol": select(say("Symbol"), "symbol", keys("symbol"), 105) or "",
+            "source": select(say("Source"), "source", keys("source"), 130) or "",
+            "model": select(say("Model"), "model", reading.models(database), 140) or "",
         }

@@ -15,6 +15,7 @@ from time import monotonic
 
 from alerts.backtest.report import Result, digest_rules, run_backtest
 from alerts.rules import RuleSet
+from dashboard.words import later
 from store.database import Database
 from store.errors import StoreError
 
@@ -28,13 +29,13 @@ KEPT = 24
 class Stage(StrEnum):
     """How far a backtest is."""
 
-    WAITING = "waiting"
-    RUNNING = "running"
+    WAITING = later("waiting")
+    RUNNING = later("running")
     DONE = "done"
-    EMPTY = "the run holds no document"
-    CANCELLED = "it was cancelled"
-    TOO_LONG = "it took too long"
-    FAILED = "it failed"
+    EMPTY = later("the run holds no document")
+    CANCELLED = later("it was cancelled")
+    TOO_LONG = later("it took too long")
+    FAILED = later("it failed")
 
 
 UNDER_WAY = frozenset({Stage.WAITING, Stage.RUNNING})

@@ -13,12 +13,14 @@ import streamlit as st
 from dashboard.choices import publish, restore
 from dashboard.confusion import CELLS, draw_confusion, tabulate_cells, tabulate_mistakes
 from dashboard.frame import segments
+from dashboard.headings import show_table
 from dashboard.model_card import Card, HeadFigures, Interval
 from dashboard.plain import DASH, plain
 from dashboard.reliability import describe, draw_reliability
 from dashboard.theme import palette_for
+from dashboard.words import later, say
 
-HEADS = {"topic": "Topic", "sentiment": "Sentiment"}
+HEADS = {"topic": later("Topic"), "sentiment": later("Sentiment")}
 _COLUMNS = ["Test rows", "Head", "Rows", "Majority", "Accuracy", "Macro F1", "ECE", "F1 before"]
 
 
@@ -36,7 +38,7 @@ def tabulate_scores(card: Card) -> pd.DataFrame:
     rows = [
         (
             plain(test, 80),
-            HEADS.get(score.head, plain(score.head, 20)),
+            say(HEADS[score.head]) if score.head in HEADS else plain(score.head, 20),
             score.rows,
             score.majority_accuracy,
             between(score.accuracy, score.accuracy_interval),
@@ -67,7 +69,9 @@ def tabulate_classes(score: HeadFigures) -> pd.DataFrame:
 
 def between(value: float, interval: Interval | None) -> str:
     """A figure with its interval: ``0.874 (0.864 to 0.884)``."""
-    return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+    return f"{value:.3f}" + (
+        say(" ({low:.3f} to {high:.3f})", low=interval[0], high=interval[1]) if interval else ""
+    )
 
 
 def _figures(card: Card) -> None:
@@ -76,51 +80,72 @@ def _figures(card: Card) -> None:
     figures: list[tuple[str, str, str]] = []
     for head, found in known.items():
         if found is None:
-            figures.append((f"{HEADS[head]} macro F1", DASH, "not measured"))
+            figures.append(
+                (say("{head} macro F1", head=say(HEADS[head])), DASH, say("not measured"))
+            )
             continue
         score = found[1]
         figures += [
-            (f"{HEADS[head]} {label}", f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+            (
+                f"{say(HEADS[head])} {label}",
+                f"{value:.3f}",
+                say("{low:.3f} to {high:.3f}", low=low, high=high),
+            )
             for label, value, (low, high) in (
-                ("macro F1", score.macro_f1, score.macro_f1_interval),
-                ("accuracy", score.accuracy, score.accuracy_interval),
+                (say("macro F1"), score.macro_f1, score.macro_f1_interval),
+                (say("accuracy"), score.accuracy, score.accuracy_interval),
             )
         ]
     errors = {head: found[1].ece for head, found in known.items() if found and found[1].ece}
     told = " / ".join(f"{error:.1%}" for error in errors.values())
-    figures.append(("Calibration error", told or DASH, " / ".join(errors) or "not measured"))
+    figures.append(
+        (say("Calibration error"), told or DASH, " / ".join(errors) or say("not measured"))
+    )
     with st.container(key="status"):
         for label, value, note in figures:
             st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
     tests = "; ".join(plain(found[0], 80) for found in known.values() if found)
     if tests:
         with st.container(key="count-text"):
-            st.text(f"On test rows: {tests}. The others are under Scores.")
+            st.text(say("On test rows: {tests}. The others are under Scores.", tests=tests))
 
 
 def _about(card: Card, plain_card: Mapping[str, Any]) -> None:
     """What it is and what it was made of; how to make it again is folded away."""
-    context = f", context {card.context}" if card.context else ""
-    made = f"Made on {plain(card.made_on, 20)}. " if card.made_on else ""
+    context = say(", context {context}", context=card.context) if card.context else ""
+    made = say("Made on {made_on}. ", made_on=plain(card.made_on, 20)) if card.made_on else ""
     rows = ", ".join(f"{count:,} {plain(name, 40)}" for name, count in card.rows.items())
     lines = [
-        f"{made}{plain(card.architecture, 60)}: {card.parameters / 1e6:.1f} million parameters, "
-        f"{card.layers} layers, {card.width} wide, {card.vocabulary:,} tokens{context}.",
+        say(
+            "{made}{architecture}: {parameters:.1f} million parameters, {layers} "
+            "layers, {width} wide, {vocabulary:,} tokens{context}.",
+            made=made,
+            architecture=plain(card.architecture, 60),
+            parameters=card.parameters / 1000000.0,
+            layers=card.layers,
+            width=card.width,
+            vocabulary=card.vocabulary,
+            context=context,
+        ),
         plain(card.summary, 800),
-        f"Rows: {rows}." if rows else "",
+        say("Rows: {rows}.", rows=rows) if rows else "",
         plain(card.held_out, 400),
-        f"Measured in {plain(card.precision, 20)}." if card.precision else "",
+        say("Measured in {precision}.", precision=plain(card.precision, 20))
+        if card.precision
+        else "",
     ]
     with st.container(border=True, key="model-card"):
         for line in filter(None, lines):
             st.text(line)
     left, right = st.columns(2, gap="medium")
-    with left, st.expander("Limitations", key="limitations"):
-        st.text("\n".join(f"• {plain(line, 400)}" for line in card.limitations) or "None told.")
-    with right, st.expander("How to make it again", key="made-with"):
+    with left, st.expander(say("Limitations"), key="limitations"):
+        st.text(
+            "\n".join(f"• {plain(line, 400)}" for line in card.limitations) or say("None told.")
+        )
+    with right, st.expander(say("How to make it again"), key="made-with"):
         st.code("\n".join(plain(line, 2000) for line in card.commands), language=None)
         st.download_button(
-            "Card as JSON",
+            say("Card as JSON"),
             json.dumps(plain_card, ensure_ascii=False, indent=1),
             file_name="tapewatch-card.json",
             mime="application/json",
@@ -130,16 +155,20 @@ def _about(card: Card, plain_card: Mapping[str, Any]) -> None:
 
 
 def _scores(card: Card) -> None:
-    st.subheader("Scores", anchor=False)
+    st.subheader(say("Scores"), anchor=False)
     table = tabulate_scores(card)
     if table.empty:
-        st.info("The card measures nothing: `tapewatch evaluate` does, on labelled rows of yours.")
+        st.info(
+            say("The card measures nothing: `tapewatch evaluate` does, on labelled rows of yours.")
+        )
         return
     st.caption(
-        "On rows that it was not trained on, with 95 % bootstrap intervals; *majority* is the "
-        "accuracy of always saying the commonest class."
+        say(
+            "On rows that it was not trained on, with 95 % bootstrap intervals; "
+            "*majority* is the accuracy of always saying the commonest class."
+        )
     )
-    st.dataframe(
+    show_table(
         table,
         key="scores",
         hide_index=True,
@@ -151,11 +180,11 @@ def _scores(card: Card) -> None:
             "Accuracy": st.column_config.TextColumn(width=170),
             "Macro F1": st.column_config.TextColumn(width=170),
         },
-        alt="Scores on each set of test rows",
+        alt=say("Scores on each set of test rows"),
     )
     if card.before:
         with st.container(key="exported-text"):
-            st.text(f"F1 before: {plain(card.before.of, 200)}.")
+            st.text(say("F1 before: {of}.", of=plain(card.before.of, 200)))
 
 
 def _errors(card: Card) -> None:
@@ -163,21 +192,21 @@ def _errors(card: Card) -> None:
     tests = {f"{score.head}: {test}": score for test, score in card.measured()}
     if not tests:
         return
-    st.subheader("Confusion", anchor=False)
+    st.subheader(say("Confusion"), anchor=False)
     last = card.best_known("sentiment") or card.best_known("topic")
     usual = next((name for name, score in tests.items() if last and score is last[1]), "")
     with st.container(horizontal=True, vertical_alignment="bottom", key="errors"):
         restore("test", tests, usual or next(iter(tests)))
         chosen = str(
             st.selectbox(
-                "Test rows",
+                say("Test rows"),
                 list(tests),
                 key="test",
                 format_func=lambda name: plain(name, 90),
                 width=420,
             )
         )
-        written = segments("In the cells", "cells", CELLS, "share")
+        written = segments(say("In the cells"), "cells", CELLS, "share")
     publish(test=chosen, cells=written)
     score = tests[chosen]
     left, right = st.columns([2, 1], gap="medium")
@@ -189,27 +218,27 @@ def _errors(card: Card) -> None:
 
 def _matrix(score: HeadFigures, written: str) -> None:
     if not score.has_confusion:
-        st.info("The card has no confusion matrix of these rows.")
+        st.info(say("The card has no confusion matrix of these rows."))
         return
     draw_confusion(score, tabulate_cells(score), written, palette_for(st.context.theme.type))
-    unit = "% of the true class" if written == "share" else "rows"
-    st.caption(f"Numbers are {unit}. Framed cells are right.")
+    unit = say("% of the true class") if written == "share" else "rows"
+    st.caption(say("Numbers are {unit}. Framed cells are right.", unit=unit))
 
 
 def _mistakes(score: HeadFigures) -> None:
     if score.has_confusion:
         cells = tabulate_cells(score)
-        st.caption("The commonest mistakes")
-        st.dataframe(
+        st.caption(say("The commonest mistakes"))
+        show_table(
             tabulate_mistakes(cells),
             key="mistakes",
             hide_index=True,
             column_config={"Share": st.column_config.NumberColumn(format="%.1f%%", width=70)},
-            alt="The commonest mistakes",
+            alt=say("The commonest mistakes"),
         )
     if score.classes:
-        st.caption("Classes, the worst first")
-        st.dataframe(
+        st.caption(say("Classes, the worst first"))
+        show_table(
             tabulate_classes(score),
             key="classes",
             hide_index=True,
@@ -221,23 +250,25 @@ def _mistakes(score: HeadFigures) -> None:
                 "Recall": st.column_config.NumberColumn(format="%.3f", width=55),
                 "F1": st.column_config.TextColumn(width=155),
             },
-            alt="Precision, recall and F1 of each class",
+            alt=say("Precision, recall and F1 of each class"),
         )
 
 
 def _reliability(card: Card) -> None:
-    st.subheader("Reliability", anchor=False)
+    st.subheader(say("Reliability"), anchor=False)
     if not card.calibration:
-        st.info("The card does not say how far its probabilities can be trusted.")
+        st.info(say("The card does not say how far its probabilities can be trusted."))
         return
     st.caption(
-        "Of the texts that are given a probability, so many should be right: the dashed diagonal. "
-        "Bars are 95 % intervals."
+        say(
+            "Of the texts that are given a probability, so many should be right: the "
+            "dashed diagonal. Bars are 95 % intervals."
+        )
     )
     palette = palette_for(st.context.theme.type)
     heads = list(card.calibration.items())
     for column, (head, found) in zip(st.columns(max(2, len(heads))), heads, strict=False):
         with column:
-            st.markdown(f"**{HEADS.get(head, 'Other head')}**")
+            st.markdown(f"**{say(HEADS.get(head, later('Other head')))}**")
             draw_reliability(head, found, palette)
             st.text(describe(plain(head, 20), found))

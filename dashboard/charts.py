@@ -1,4 +1,4 @@
-"""What the charts share: the time axis in UTC, and drawing without flicker.
+"""What the charts share: the time axis in the reader's zone, and drawing without flicker.
 
 A chart names its data instead of holding it, so that new data flows into the drawing on screen;
 a specification that changes would be drawn anew. Knows no run.
@@ -6,15 +6,17 @@ a specification that changes would be drawn anew. Knows no run.
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, wraps
-from typing import Any, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, cast
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.plain import interval
+from dashboard.clock import both_intervals, in_zone, is_utc
+from dashboard.preferences import Preferences, preferences
+from dashboard.words import say
 from store.views import MONDAY
 
 P = ParamSpec("P")
@@ -26,8 +28,6 @@ _TICKS = (
     *(_DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY, 28 * _DAY, 56 * _DAY, 112 * _DAY, 364 * _DAY),
 )
 _MOST_TICKS = 13
-_LABEL = "utcFormat(datum.value, datum.value % 86400000 ? '%H:%M' : '%e %b')"
-_LONG_LABEL = "utcFormat(datum.value, '%e %b %Y')"
 
 
 def milliseconds(at: datetime) -> int:
@@ -39,13 +39,13 @@ def time_axis(start: datetime, end: datetime, *, labels: bool = True) -> alt.X:
     """The horizontal axis from ``start`` to ``end``, over the field ``start`` in milliseconds.
 
     One layer of a chart carries it; the others say ``x="start:Q"`` and share it. It is a number
-    to Vega, whose own time axis would follow the reader's zone.
+    to Vega, whose own time axis would place its ticks without regard to the reader's choice.
     """
     axis = alt.Axis(
         title=None,
         values=[milliseconds(at) for at in _ticks(start, end)],
         labels=labels,
-        labelExpr=_LONG_LABEL if end - start > 28 * _DAY else _LABEL,
+        labelExpr=_label(years=end - start > 28 * _DAY),
         labelOverlap="parity",
         labelFlush=True,
         labelPadding=6,
@@ -59,30 +59,49 @@ def time_axis(start: datetime, end: datetime, *, labels: bool = True) -> alt.X:
 
 def _ticks(start: datetime, end: datetime) -> list[datetime]:
     step = next((step for step in _TICKS if (end - start) / step <= _MOST_TICKS), _TICKS[-1])
-    first = -(-(start - MONDAY) // step)
-    beyond = -(-(end - MONDAY) // step)
-    return [MONDAY + number * step for number in range(first, beyond)]
+    # On the round times of the reader's clock, which an hour that is left out or repeated shifts.
+    zone, monday = preferences().zone, MONDAY.replace(tzinfo=None)
+    numbers = ((in_zone(at).replace(tzinfo=None) - monday) // step for at in (start, end))
+    first, last = numbers
+    wall = (monday + number * step for number in range(first, last + 2))
+    found = sorted({at.replace(tzinfo=zone).astimezone(UTC) for at in wall})
+    return [at for at in found if start <= at < end]
+
+
+def _label(*, years: bool) -> str:
+    """How a tick is written: its zone is UTC or the browser's, and no other can be chosen."""
+    if years:
+        return f"{'utcFormat' if is_utc() else 'timeFormat'}(datum.value, '{say('%e %b %Y')}')"
+    day = say("%e %b")
+    if is_utc():
+        return f"utcFormat(datum.value, datum.value % 86400000 ? '%H:%M' : '{day}')"
+    later = "hours(datum.value) || minutes(datum.value)"
+    return f"timeFormat(datum.value, {later} ? '%H:%M' : '{day}')"
 
 
 def when(start: datetime, size: timedelta) -> str:
     """What a tooltip says of a cell's time."""
-    return f"{interval(start, start + size)} UTC"
+    return both_intervals(start, start + size)
 
 
 def made_once(make: Callable[P, Chart]) -> Callable[P, dict[str, Any]]:
     """Have a chart's specification be made once for the same arguments, which are hashable.
 
+    And once for each zone and language: its axis is written in them.
+
     Altair checks every part of it against a schema, which takes longer than all else on a page.
     """
 
-    def specify(*args: P.args, **named: P.kwargs) -> dict[str, Any]:
+    def specify(_for: Preferences, *args: P.args, **named: P.kwargs) -> dict[str, Any]:
         return make(*args, **named).to_dict()
 
-    known = cast("Callable[P, dict[str, Any]]", lru_cache(maxsize=64)(specify))
+    known = cast(
+        "Callable[Concatenate[Preferences, P], dict[str, Any]]", lru_cache(maxsize=64)(specify)
+    )
 
     @wraps(make)
     def made(*args: P.args, **named: P.kwargs) -> dict[str, Any]:
-        return deepcopy(known(*args, **named))  # who draws it may change it
+        return deepcopy(known(preferences(), *args, **named))  # who draws it may change it
 
     return made
 

@@ -16,7 +16,9 @@ from alerts.rules import RuleSet, locate_mistakes
 from dashboard.backtests import Backtests, Rules, make_rules
 from dashboard.choices import linked, publish
 from dashboard.frame import segments
+from dashboard.headings import show_table
 from dashboard.plain import plain
+from dashboard.words import later, say, say_count
 
 RulesInUse = Callable[[], tuple[str, RuleSet]]
 """The name and the content of the rules file that is in use. Raises RulesError."""
@@ -26,7 +28,7 @@ LARGEST_EVENTS = 1024 * 1024
 """Bytes of an uploaded file."""
 
 MOST_RULES = 200
-_SOURCES = {"use": "In use", "file": "A file"}
+_SOURCES = {"use": later("In use"), "file": later("A file")}
 _DIGEST = 16
 
 
@@ -39,11 +41,11 @@ def choose_rules(
     if digest and digest != "use":
         usual = "file"
     with st.container(border=True, key=f"rules-{name}"):
-        source = segments(f"Rules {letter}", f"from-{name}", _SOURCES, usual)
+        source = segments(say("Rules {letter}", letter=letter), f"from-{name}", _SOURCES, usual)
         try:
             chosen = _in_use(in_use) if source == "use" else _uploaded(name, backtests, digest)
         except RulesError as error:
-            st.error("These rules cannot be judged by:", icon=":material/error:")
+            st.error(say("These rules cannot be judged by:"), icon=":material/error:")
             st.text(plain(str(error), 600))
             chosen = None
         if chosen is None:
@@ -59,7 +61,7 @@ def choose_rules(
 def choose_events() -> list[KnownEvent] | None:
     """An uploaded CSV of what should have been told; None without one, or where it is wrong."""
     given = st.file_uploader(
-        "CSV with the column `start`; maybe `end`, `key`, `name`",
+        say("CSV with the column `start`; maybe `end`, `key`, `name`"),
         type=["csv"],
         key="known-events",
         max_upload_size=1,
@@ -69,7 +71,7 @@ def choose_events() -> list[KnownEvent] | None:
     try:
         return _events(given.name, given.size, given.getvalue())
     except KnownEventsError as error:
-        st.error("These events cannot be used:", icon=":material/error:")
+        st.error(say("These events cannot be used:"), icon=":material/error:")
         st.text(plain(str(error), 400))
         return None
 
@@ -103,7 +105,7 @@ def _uploaded(name: str, backtests: Backtests, digest: str) -> Rules | None:
     kept = backtests.rules_of(digest)
     if kept is None:
         st.info(
-            "The rules that this link names are not kept any more: upload them again.",
+            say("The rules that this link names are not kept any more: upload them again."),
             icon=":material/history:",
         )
     return kept
@@ -120,9 +122,9 @@ def _judged(name: str, rules: RuleSet) -> Rules:
 def tabulate_rules(rules: RuleSet) -> pd.DataFrame:
     """One row a rule as it is understood, in plain text."""
     rows = [
-        (plain(rule.name, 60), rule.scope, plain(", ".join(rule.keys), 100) or "every one",
+        (plain(rule.name, 60), rule.scope, plain(", ".join(rule.keys), 100) or say("every one"),
          rule.condition, length(rule.window), length(rule.for_duration),
-         str(rule.severity_shown or "as found"))
+         str(rule.severity_shown or say("as found")))
         for rule in rules.rules
     ]  # fmt: skip
     columns = ["Rule", "Scope", "Keys", "Fires when", "Window", "For", "Severity"]
@@ -131,12 +133,16 @@ def tabulate_rules(rules: RuleSet) -> pd.DataFrame:
 
 def _describe(name: str, chosen: Rules) -> None:
     count = len(chosen.rules.rules)
-    st.text(f"{plain(chosen.name, 60)}: {count} rule{'' if count == 1 else 's'}")
-    with st.expander("What they judge", key=f"judged-{name}"):
-        st.dataframe(
+    st.text(
+        say_count(
+            "{name}: {count} rule", "{name}: {count} rules", count, name=plain(chosen.name, 60)
+        )
+    )
+    with st.expander(say("What they judge"), key=f"judged-{name}"):
+        show_table(
             tabulate_rules(chosen.rules),
             key=f"rules-table-{name}",
             hide_index=True,
             height=min(250, 38 + 35 * count),
-            alt="Rules as they are understood",
+            alt=say("Rules as they are understood"),
         )

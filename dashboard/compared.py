@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from alerts.backtest.comparison import (
     Comparison,
@@ -21,10 +20,13 @@ from alerts.backtest.comparison import (
 from alerts.backtest.firings import Firing, loads
 from alerts.backtest.report import Result, known_within
 from dashboard.backtests import Backtest
+from dashboard.clock import dated, lasting, times
 from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
+from dashboard.headings import show_table
 from dashboard.lanes import BARS, LANES, draw_lanes, subject_name, tabulate_lanes
-from dashboard.plain import DASH, dated, lasting, plain
+from dashboard.plain import DASH, plain
 from dashboard.theme import palette_for
+from dashboard.words import say
 from store.views import RunSummary
 
 _MINUTE = timedelta(minutes=1)
@@ -58,7 +60,10 @@ def show_compared(
     until = min(a.span.until, b.span.until)
     if filled[1] + _MINUTE > until:
         st.warning(
-            f"Judged up to {dated(until)}; documents have come since. Compare again to have them.",
+            say(
+                "Judged up to {until}; documents have come since. Compare again to have them.",
+                until=dated(until),
+            ),
             icon=":material/update:",
         )
     found = compare(a.firings, b.firings, until)
@@ -83,16 +88,20 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
     weeks = (until - sides["A"].span.after) / timedelta(weeks=1)
     figures = [
         (
-            f"Alerts of {letter}",
+            say("Alerts of {letter}", letter=letter),
             f"{len(result.firings):,}",
-            f"{minutes_per_week(result):,.0f} min a week",
+            say("{minutes:,.0f} min a week", minutes=minutes_per_week(result)),
         )
         for letter, result in sides.items()
     ]
     figures += [
-        ("Only A", f"{len(found.added):,}", "B has none then"),
-        ("Only B", f"{len(found.gone):,}", "A has none then"),
-        ("Judged", lasting(until - sides["A"].span.after), f"{weeks:.1f} weeks"),
+        (say("Only A"), f"{len(found.added):,}", say("B has none then")),
+        (say("Only B"), f"{len(found.gone):,}", say("A has none then")),
+        (
+            say("Judged"),
+            lasting(until - sides["A"].span.after),
+            say("{weeks:.1f} weeks", weeks=weeks),
+        ),
     ]
     with st.container(key="status"):
         for label, value, note in figures:
@@ -100,17 +109,22 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
 
 
 def _lanes(a: Result, b: Result, alone: set[int], known: Known | None) -> None:
-    st.subheader("Alerts over time", anchor=False)
+    st.subheader(say("Alerts over time"), anchor=False)
     table = tabulate_lanes(a.firings, b.firings, alone, a.span)
     if table.empty:
-        st.info("Neither would have told anything on this run.")
+        st.info(say("Neither would have told anything on this run."))
         return
     events = known_within(known.events, a.span) if known else []
     draw_lanes(table, events, a.span, palette_for(st.context.theme.type))
-    shaded = " Shaded: known events." if events else ""
+    shaded = say(" Shaded: known events.") if events else ""
     st.caption(
-        f"A is filled, B outlined; what both have is faint. At most {LANES} subjects and {BARS:,} "
-        f"alerts.{shaded}"
+        say(
+            "A is filled, B outlined; what both have is faint. At most {lanes} "
+            "subjects and {bars:,} alerts.{shaded}",
+            lanes=LANES,
+            bars=BARS,
+            shaded=shaded,
+        )
     )
 
 
@@ -140,19 +154,19 @@ def _percent(share: float | None) -> float | None:
 def _delay(delay: timedelta | None) -> str:
     if delay is None:
         return DASH
-    return f"{lasting(-delay)} before" if delay < timedelta(0) else lasting(delay)
+    return say("{delay} before", delay=lasting(-delay)) if delay < timedelta(0) else lasting(delay)
 
 
 def _judgements(judgements: Mapping[str, Judgement]) -> None:
-    st.subheader("Against known events", anchor=False)
+    st.subheader(say("Against known events"), anchor=False)
     share = st.column_config.NumberColumn(format="%.0f%%", width=80)
-    st.dataframe(
+    show_table(
         tabulate_judgements(judgements),
         key="judgements",
         hide_index=True,
         height=38 + 35 * len(judgements),
         column_config={"Recall": share, "Precision": share},
-        alt="Precision, recall and delay of both sets of rules",
+        alt=say("Precision, recall and delay of both sets of rules"),
     )
     missed = [
         (letter, finding.event.start, plain(finding.event.key or "anybody", 60),
@@ -162,14 +176,14 @@ def _judgements(judgements: Mapping[str, Judgement]) -> None:
         if finding.firing is None
     ]  # fmt: skip
     if missed:
-        st.caption("Events that were not told")
-        st.dataframe(
+        st.caption(say("Events that were not told"))
+        show_table(
             pd.DataFrame(missed[:_MOST_ROWS], columns=["Rules", "Start", "Key", "Name"]),
             key="missed",
             hide_index=True,
             height=min(250, 38 + 35 * len(missed)),
-            column_config={"Start": _time("Start (UTC)")},
-            alt="Known events that were not told",
+            column_config={"Start": times(say("Start"), 140)},
+            alt=say("Known events that were not told"),
         )
 
 
@@ -197,9 +211,9 @@ def _loads(sides: Mapping[str, Result]) -> None:
     table = tabulate_loads(sides)
     if table.empty:
         return
-    st.subheader("Alert minutes a week", anchor=False)
+    st.subheader(say("Alert minutes a week"), anchor=False)
     minutes = st.column_config.NumberColumn(format="%.0f", width=90)
-    st.dataframe(
+    show_table(
         table.head(_MOST_ROWS),
         key="loads",
         hide_index=True,
@@ -209,10 +223,10 @@ def _loads(sides: Mapping[str, Result]) -> None:
             "Minutes A": minutes,
             "Minutes B": minutes,
             "Change": st.column_config.NumberColumn(
-                "B less A", format="%+.0f", width=90, help="Minutes a week"
+                say("B less A"), format="%+.0f", width=90, help=say("Minutes a week")
             ),
         },
-        alt="Alerts and alert minutes a week of each key",
+        alt=say("Alerts and alert minutes a week of each key"),
     )
 
 
@@ -238,22 +252,33 @@ def _differences(found: Comparison, until: datetime) -> None:
     alone = {"A": found.added, "B": found.gone}
     for column, (letter, some) in zip(st.columns(2, gap="medium"), alone.items(), strict=True):
         with column:
-            st.subheader(f"Only {letter} fired", anchor=False)
+            st.subheader(say("Only {letter} fired", letter=letter), anchor=False)
             if not some:
-                st.text(f"Nothing that {'B' if letter == 'A' else 'A'} did not tell, too.")
+                st.text(
+                    say(
+                        "Nothing that {other} did not tell, too.",
+                        other="B" if letter == "A" else "A",
+                    )
+                )
                 continue
             if len(some) > _MOST_ROWS:
-                st.caption(f"The first {_MOST_ROWS} of {len(some):,}; the export has all.")
-            st.dataframe(
+                st.caption(
+                    say(
+                        "The first {most_rows} of {some:,}; the export has all.",
+                        most_rows=_MOST_ROWS,
+                        some=len(some),
+                    )
+                )
+            show_table(
                 tabulate_firings(some[:_MOST_ROWS], until),
                 key=f"only-{letter.lower()}",
                 hide_index=True,
                 height=min(320, 38 + 35 * len(some)),
                 column_config={
-                    "Fired": _time("Fired (UTC)"),
+                    "Fired": times(say("Fired"), 140),
                     "Value": st.column_config.NumberColumn(format="%.2f", width=60),
                 },
-                alt=f"Alerts that only rules {letter} have",
+                alt=say("Alerts that only rules {letter} have", letter=letter),
             )
 
 
@@ -283,9 +308,3 @@ def _export(
                 icon=":material/download:",
                 on_click="ignore",
             )
-
-
-def _time(label: str) -> ColumnConfig:
-    return st.column_config.DatetimeColumn(
-        label, format="D MMM YYYY HH:mm", timezone="UTC", width=140
-    )

@@ -12,6 +12,7 @@ from dashboard.backtests import Backtest, Backtests, Rules, Stage
 from dashboard.choosing_rules import RulesInUse, choose_events, choose_rules
 from dashboard.compared import Known, show_compared
 from dashboard.plain import plain
+from dashboard.words import say
 from store.database import Database
 from store.views import RunSummary
 
@@ -40,10 +41,10 @@ def show_comparison(
         b = choose_rules("B", "file", backtests, in_use)
     known = _known()
     if a is None or b is None:
-        st.info("Choose two sets of rules to compare.", icon=":material/compare_arrows:")
+        st.info(say("Choose two sets of rules to compare."), icon=":material/compare_arrows:")
         return
     if a.digest == b.digest:
-        st.info("Both judge the same: there is nothing to compare.", icon=":material/equal:")
+        st.info(say("Both judge the same: there is nothing to compare."), icon=":material/equal:")
         return
     asked = _ask(database, run, a, b, backtests)
     if len(asked) < 2:
@@ -63,7 +64,7 @@ def _ask(
     """The backtests of both by letter, begun when the button is pressed."""
     sides = {"A": a, "B": b}
     pressed = st.button(
-        "Compare on this run", key="compare", type="primary", icon=":material/compare_arrows:"
+        say("Compare on this run"), key="compare", type="primary", icon=":material/compare_arrows:"
     )
     if pressed:
         return {letter: backtests.ask(database, run.id, rules) for letter, rules in sides.items()}
@@ -76,32 +77,48 @@ def _progress(asked: Mapping[str, Backtest]) -> None:
     if not any(found.under_way for found in asked.values()):
         st.rerun()
     for letter, found in asked.items():
-        far = f"{found.done:,} of {found.keys:,} keys" if found.keys else str(found.stage)
-        st.progress(1.0 if not found.under_way else found.share, text=f"Rules {letter}: {far}")
+        far = (
+            say("{done:,} of {keys:,} keys", done=found.done, keys=found.keys)
+            if found.keys
+            else say(str(found.stage))
+        )
+        st.progress(
+            1.0 if not found.under_way else found.share,
+            text=say("Rules {letter}: {far}", letter=letter, far=far),
+        )
 
     def cancel() -> None:
         for found in asked.values():
             found.cancel()
 
-    st.button("Cancel", key="cancel", icon=":material/cancel:", on_click=cancel)
+    st.button(say("Cancel"), key="cancel", icon=":material/cancel:", on_click=cancel)
 
 
 def _say_why_not(asked: Mapping[str, Backtest]) -> None:
     for letter, found in asked.items():
         if found.stage is not Stage.DONE:
-            st.warning(f"Rules {letter} have no result: {found.stage}.", icon=":material/block:")
+            st.warning(
+                say(
+                    "Rules {letter} have no result: {stage}.",
+                    letter=letter,
+                    stage=say(str(found.stage)),
+                ),
+                icon=":material/block:",
+            )
             if found.error:
                 st.text(plain(found.error, 400))
 
 
 def _known() -> Known | None:
-    with st.expander("Known events: what should have been told", key="known"):
+    with st.expander(say("Known events: what should have been told"), key="known"):
         events = choose_events()
         with st.container(horizontal=True, key="known-limits"):
-            early = st.number_input("Minutes before", 0, 10_000, 0, key="early", width=150)
-            late = st.number_input("Minutes after", 0, 10_000, 60, key="late", width=150)
+            early = st.number_input(say("Minutes before"), 0, 10_000, 0, key="early", width=150)
+            late = st.number_input(say("Minutes after"), 0, 10_000, 60, key="late", width=150)
         st.caption(
-            "An alert belongs to an event if it fires between so many minutes before its start "
-            "and so many after its end, for its key if it has one."
+            say(
+                "An alert belongs to an event if it fires between so many minutes before "
+                "its start and so many after its end, for its key if it has one."
+            )
         )
     return None if events is None else Known(events, early * _MINUTE, late * _MINUTE)

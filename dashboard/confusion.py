@@ -11,8 +11,9 @@ from dashboard.charts import draw
 from dashboard.model_card import HeadFigures
 from dashboard.plain import plain
 from dashboard.theme import Palette
+from dashboard.words import later, say
 
-CELLS = {"share": "Shares", "rows": "Counts"}
+CELLS = {"share": later("Shares"), "rows": later("Counts")}
 
 _HEIGHT, _ROW, _LEAST = 210, 34, 20
 """Pixels: height of a small matrix and of a class in a large one; width of a cell with a number."""
@@ -32,9 +33,20 @@ def tabulate_cells(score: HeadFigures) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["true", "said", "rows", "share", "right"])
     return table.assign(
         told=[
-            f"{cell.true} taken for {cell.said}: {cell.rows:,} rows, {cell.share:.1%}"
+            say(
+                "{true} taken for {said}: {rows:,} rows, {share:.1%}",
+                true=cell.true,
+                said=cell.said,
+                rows=cell.rows,
+                share=cell.share,
+            )
             if not cell.right
-            else f"{cell.true}, told rightly: {cell.rows:,} rows, {cell.share:.1%}"
+            else say(
+                "{true}, told rightly: {rows:,} rows, {share:.1%}",
+                true=cell.true,
+                rows=cell.rows,
+                share=cell.share,
+            )
             for cell in table.itertuples()
         ]
     )
@@ -56,7 +68,7 @@ def draw_confusion(score: HeadFigures, cells: pd.DataFrame, written: str, palett
         _chart(names, written, palette),
         {"cells": shown},
         key=f"confusion-{score.head}-{written}",
-        description=f"True against predicted classes: {score.head}",
+        description=say("True against predicted classes: {head}", head=score.head),
     )
 
 
@@ -66,7 +78,7 @@ def _chart(names: list[str], written: str, palette: Palette) -> alt.LayerChart:
         "said:N",
         sort=names,
         scale=alt.Scale(domain=names),
-        title="Said",
+        title=say("Said"),
         axis=alt.Axis(
             orient="top",
             labelAngle=-50 if size > 5 else 0,
@@ -85,9 +97,9 @@ def _chart(names: list[str], written: str, palette: Palette) -> alt.LayerChart:
     )
     told = [
         alt.Tooltip("true:N", title="True"),
-        alt.Tooltip("said:N", title="Said"),
-        alt.Tooltip("rows:Q", title="Rows", format=","),
-        alt.Tooltip("share:Q", title="Share of the true class", format=".1%"),
+        alt.Tooltip("said:N", title=say("Said")),
+        alt.Tooltip("rows:Q", title=say("Rows"), format=","),
+        alt.Tooltip("share:Q", title=say("Share of the true class"), format=".1%"),
     ]
     cells = alt.Chart(alt.NamedData(name="cells")).encode(x=across, y=down)
     depth = alt.Color(

@@ -7,10 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import draw
+from dashboard.clock import times
+from dashboard.headings import show_table
 from dashboard.lineup import Compared, Contest, Lineup, Models, ModelsError
 from dashboard.model_card import Card, CardError, read_card
 from dashboard.plain import DASH, plain
 from dashboard.theme import Palette
+from dashboard.words import say
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _ROW, _AROUND, _DRAWN = 26, 40, 16
@@ -22,15 +25,18 @@ def show_contest(models: Models, lineup: Lineup, palette: Palette) -> None:
     """What ``tapewatch promote`` would say now; without a challenger, how to get one."""
     if lineup.challenger is None:
         st.info(
-            "There is no challenger. `tapewatch train --from champion --feedback --challenger` "
-            "makes one of what analysts corrected, `tapewatch models --add FOLDER` takes one in.",
+            say(
+                "There is no challenger. `tapewatch train --from champion --feedback "
+                "--challenger` makes one of what analysts corrected, `tapewatch models "
+                "--add FOLDER` takes one in."
+            ),
             icon=":material/swords:",
         )
         return
     _side_by_side(models, lineup.champion, lineup.challenger)
     contest = lineup.contest
     if isinstance(contest, str):
-        st.warning("It cannot be said whether it may serve:", icon=":material/warning:")
+        st.warning(say("It cannot be said whether it may serve:"), icon=":material/warning:")
         st.text(plain(contest, 600))
     elif contest is not None:
         _decision(contest)
@@ -40,23 +46,21 @@ def show_contest(models: Models, lineup: Lineup, palette: Palette) -> None:
 
 def show_history(lineup: Lineup) -> None:
     """Who was given which role, the latest first."""
-    st.caption("Promotions and challenges")
+    st.caption(say("Promotions and challenges"))
     if not lineup.history:
-        st.text("None yet: the weights that ship serve since the beginning.")
+        st.text(say("None yet: the weights that ship serve since the beginning."))
         return
-    st.dataframe(
+    show_table(
         tabulate_history(lineup),
         key="promotions",
         hide_index=True,
         height=min(320, 38 + 35 * len(lineup.history)),
         column_config={
-            "When": st.column_config.DatetimeColumn(
-                "When (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=140
-            ),
+            "When": times(say("When"), 140),
             "Version": st.column_config.TextColumn(width=220),
             "Reason": st.column_config.TextColumn(width=320),
         },
-        alt="Promotions, challenges and rollbacks, the latest first",
+        alt=say("Promotions, challenges and rollbacks, the latest first"),
     )
 
 
@@ -74,7 +78,7 @@ def tabulate_compared(compared: Sequence[Compared]) -> pd.DataFrame:
     """One row a figure, in plain text, what is worse first."""
     rows = [
         (plain(c.test, 80), plain(c.head, 20), plain(c.figure, 60), c.champion, c.least,
-         c.challenger, "✗ worse" if c.worse else "✓ not worse")
+         c.challenger, say("✗ worse") if c.worse else say("✓ not worse"))
         for c in sorted(compared, key=lambda c: not c.worse)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=_FIGURES)
@@ -106,13 +110,22 @@ def _side_by_side(models: Models, champion: str, challenger: str) -> None:
 def _facts(card: Card) -> list[str]:
     rows = sum(count for name, count in card.rows.items() if name == "train")
     measured = [
-        f"{head} macro F1 {found[1].macro_f1:.3f}, accuracy {found[1].accuracy:.3f}"
+        say(
+            "{head} macro F1 {macro_f1:.3f}, accuracy {accuracy:.3f}",
+            head=head,
+            macro_f1=found[1].macro_f1,
+            accuracy=found[1].accuracy,
+        )
         for head in ("topic", "sentiment")
         if (found := card.best_known(head))
     ]
     return [
-        f"Made on {plain(card.made_on, 20) or DASH}, of {rows:,} rows, "
-        f"{card.parameters / 1e6:.1f} million parameters",
+        say(
+            "Made on {made_on}, of {rows:,} rows, {parameters:.1f} million parameters",
+            made_on=plain(card.made_on, 20) or DASH,
+            rows=rows,
+            parameters=card.parameters / 1000000.0,
+        ),
         *measured,
     ]
 
@@ -120,11 +133,14 @@ def _facts(card: Card) -> list[str]:
 def _decision(contest: Contest) -> None:
     if contest.promotes:
         st.success(
-            "The challenger may serve: it is not worse. `tapewatch promote` makes it the champion.",
+            say(
+                "The challenger may serve: it is not worse. `tapewatch promote` makes it "
+                "the champion."
+            ),
             icon=":material/check_circle:",
         )
         return
-    st.warning("`tapewatch promote` would refuse the challenger:", icon=":material/block:")
+    st.warning(say("`tapewatch promote` would refuse the challenger:"), icon=":material/block:")
     st.text("\n".join(plain(line, 300) for line in (contest.reason, *list(contest.objections)[:8])))
 
 
@@ -134,23 +150,26 @@ def _compared(compared: Sequence[Compared], palette: Palette) -> None:
         _chart(len(shown), palette),
         {"figures": _rows(shown)},
         key="contest",
-        description="Figures of champion and challenger, and what the challenger must reach",
+        description=say("Figures of champion and challenger, and what the challenger must reach"),
     )
     st.caption(
-        "Diamonds are the challenger, ticks the champion; bars reach down to the least that the "
-        "challenger may have. Figures marked ✗ are worse. All of them:"
+        say(
+            "Diamonds are the challenger, ticks the champion; bars reach down to the "
+            "least that the challenger may have. Figures marked ✗ are worse. All of "
+            "them:"
+        )
     )
     number = st.column_config.NumberColumn(format="%.3f", width=90)
-    st.dataframe(
+    show_table(
         table,
         key="compared",
         hide_index=True,
         height=min(360, 38 + 35 * len(table)),
         column_config={
             "Test rows": st.column_config.TextColumn(width=260),
-            **dict.fromkeys(("Champion", "At least", "Challenger"), number),
+            **dict.fromkeys((say("Champion"), say("At least"), say("Challenger")), number),
         },
-        alt="Figures of champion and challenger",
+        alt=say("Figures of champion and challenger"),
     )
 
 
@@ -180,10 +199,10 @@ def _chart(count: int, palette: Palette) -> alt.LayerChart:
     figures = alt.Chart(alt.NamedData(name="figures")).encode(
         y=rows,
         tooltip=[
-            alt.Tooltip("figure:N", title="Figure"),
-            alt.Tooltip("champion:Q", title="Champion", format=".3f"),
-            alt.Tooltip("least:Q", title="At least", format=".3f"),
-            alt.Tooltip("challenger:Q", title="Challenger", format=".3f"),
+            alt.Tooltip("figure:N", title=say("Figure")),
+            alt.Tooltip("champion:Q", title=say("Champion"), format=".3f"),
+            alt.Tooltip("least:Q", title=say("At least"), format=".3f"),
+            alt.Tooltip("challenger:Q", title=say("Challenger"), format=".3f"),
         ],
     )
     scale = alt.Scale(zero=False, nice=True)

@@ -13,8 +13,11 @@ from classifier.labels import Labels
 from dashboard import reading
 from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import Actor, correct, take_back
+from dashboard.clock import times
+from dashboard.headings import show_table
 from dashboard.plain import plain
 from dashboard.signing import ask_name, current_user, may_act, remember_name
+from dashboard.words import later, say
 from store.corrections import (
     LONGEST_AUTHOR,
     LONGEST_NOTE,
@@ -25,7 +28,7 @@ from store.database import Database
 from store.errors import CorrectionError, UnknownDocumentError
 
 _COLUMNS = ["When", "Who", "Topic", "Sentiment", "Note"]
-_TAKEN_BACK = "(taken back)"
+_TAKEN_BACK = later("(taken back)")
 
 
 def show_corrections(database: Database, run_id: int, document_id: str) -> None:
@@ -44,8 +47,10 @@ def show_corrections(database: Database, run_id: int, document_id: str) -> None:
         with st.form(key, border=False):
             said = _fields(key, labels, latest, Correction(run_id, document_id, None, None, ""))
             with st.container(horizontal=True, key="correction-buttons"):
-                save = st.form_submit_button("Save correction", icon=":material/edit_note:")
-                withdraw = _judges(latest) and st.form_submit_button("Take back", type="tertiary")
+                save = st.form_submit_button(say("Save correction"), icon=":material/edit_note:")
+                withdraw = _judges(latest) and st.form_submit_button(
+                    say("Take back"), type="tertiary"
+                )
         if save or withdraw:
             _keep(database, said, withdraw=bool(withdraw))
 
@@ -56,7 +61,7 @@ def tabulate(history: Sequence[CorrectionRow]) -> pd.DataFrame:
         (
             row.at,
             plain(row.author, LONGEST_AUTHOR),
-            plain(row.topic or "", 60) if _judges(row) else _TAKEN_BACK,
+            plain(row.topic or "", 60) if _judges(row) else say(_TAKEN_BACK),
             plain(row.sentiment or "", 20),
             plain(row.note or "", LONGEST_NOTE),
         )
@@ -71,20 +76,18 @@ def _judges(row: CorrectionRow | None) -> bool:
 
 def _show_history(history: Sequence[CorrectionRow]) -> None:
     if not history:
-        st.caption("Nobody has corrected it. Corrections are kept to train the next model on.")
+        st.caption(say("Nobody has corrected it. Corrections are kept to train the next model on."))
         return
-    st.dataframe(
+    show_table(
         tabulate(history),
         key="corrections",
         hide_index=True,
         height=min(180, 38 + 35 * len(history)),
         column_config={
-            "When": st.column_config.DatetimeColumn(
-                "When (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
+            "When": times(say("When")),
             "Note": st.column_config.TextColumn(width=300),
         },
-        alt="Corrections of this document",
+        alt=say("Corrections of this document"),
     )
 
 
@@ -92,13 +95,22 @@ def _fields(
     key: str, labels: Labels, latest: CorrectionRow | None, about: Correction
 ) -> Correction:
     with st.container(horizontal=True, vertical_alignment="bottom", key="correction-fields"):
-        topic = _label(f"{key}-topic", "Topic", labels.topics, latest.topic if latest else None)
+        topic = _label(
+            f"{key}-topic", say("Topic"), labels.topics, latest.topic if latest else None
+        )
         sentiment = _label(
-            f"{key}-sentiment", "Sentiment", labels.sentiments, latest.sentiment if latest else None
+            f"{key}-sentiment",
+            say("Sentiment"),
+            labels.sentiments,
+            latest.sentiment if latest else None,
         )
         author = ask_name(f"{key}-author")
         note = st.text_input(
-            "Note", key=f"{key}-note", max_chars=LONGEST_NOTE, placeholder="optional", width=280
+            say("Note"),
+            key=f"{key}-note",
+            max_chars=LONGEST_NOTE,
+            placeholder=say("optional"),
+            width=280,
         )
     return Correction(about.run_id, about.document_id, topic, sentiment, author, note or None)
 
@@ -111,7 +123,7 @@ def _label(key: str, title: str, names: Sequence[str], current: str | None) -> s
         index=names.index(current) if current in names else None,
         key=key,
         format_func=lambda name: plain(name, 60),
-        placeholder="not judged",
+        placeholder=say("not judged"),
         width=240,
     )
 
@@ -122,7 +134,7 @@ def _keep(database: Database, said: Correction, *, withdraw: bool) -> None:
     try:
         (take_back if withdraw else correct)(actor, said)
     except (AccessDeniedError, CorrectionError, UnknownDocumentError) as error:
-        st.error("This was not saved:", icon=":material/error:")
+        st.error(say("This was not saved:"), icon=":material/error:")
         st.text(plain(str(error), 600))
         return
     remember_name(said.author)

@@ -9,12 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from classifier.prediction import SCALE
-from dashboard.plain import moment, paragraphs, plain
+from dashboard.clock import times, zoned
+from dashboard.headings import show_table
+from dashboard.plain import paragraphs, plain
+from dashboard.words import later, say
 from store.views import DocumentRow
 
 LIMIT = 200
-ORDERS = {"negative": "Most negative", "newest": "Newest"}
-SIGNS = {"negative": "▼ negative", "neutral": "● neutral", "positive": "▲ positive"}
+ORDERS = {"negative": later("Most negative"), "newest": later("Newest")}
+SIGNS = {
+    "negative": later("▼ negative"),
+    "neutral": later("● neutral"),
+    "positive": later("▲ positive"),
+}
 _COLUMNS = ["Time", "Score", "Headline", "Sentiment", "Topic", "Symbols", "Source", "Kind"]
 
 
@@ -23,24 +30,22 @@ def show_documents(
 ) -> None:
     """The table; ``choose`` is called with the row that the reader picks."""
     if not rows:
-        st.info("No documents here. Choose a longer span, another subject or all kinds.")
+        st.info(say("No documents here. Choose a longer span, another subject or all kinds."))
         return
 
     def picked() -> None:
         numbers = st.session_state[key]["selection"]["rows"]
         choose(rows[numbers[0]] if numbers else None)
 
-    st.dataframe(
+    show_table(
         tabulate(rows),
         key=key,
         hide_index=True,
         height=min(460, 38 + 35 * len(rows)),
         column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
+            "Time": times(say("Time")),
             "Score": st.column_config.NumberColumn(
-                format="%+.2f", width=60, help="P(positive) - P(negative)"
+                format="%+.2f", width=60, help=say("P(positive) - P(negative)")
             ),
             "Headline": st.column_config.TextColumn(width=420),
             "Sentiment": st.column_config.TextColumn(width=90),
@@ -51,7 +56,7 @@ def show_documents(
         },
         on_select=picked,
         selection_mode="single-row",
-        alt="Documents behind the chosen subject",
+        alt=say("Documents behind the chosen subject"),
     )
 
 
@@ -64,10 +69,10 @@ def show_document(
             st.text(plain(row.title or row.text, 300))
         symbols = ", ".join(plain(symbol, 20) for symbol in row.symbols)
         facts = [
-            f"{moment(row.published_at)} UTC",
+            zoned(row.published_at),
             plain(row.source, 60),
             row.kind,
-            f"{SIGNS.get(row.sentiment, row.sentiment)} {row.score / SCALE:+.2f}",
+            f"{say(SIGNS.get(row.sentiment, row.sentiment))} {row.score / SCALE:+.2f}",
             plain(row.topic, 60),
             symbols,
         ]
@@ -77,7 +82,7 @@ def show_document(
         if row.url:
             st.text(plain(row.url, 300))
         more()
-        st.button("Close", key="close-document", on_click=close, type="tertiary")
+        st.button(say("Close"), key="close-document", on_click=close, type="tertiary")
 
 
 def tabulate(rows: Sequence[DocumentRow]) -> pd.DataFrame:
@@ -87,7 +92,7 @@ def tabulate(rows: Sequence[DocumentRow]) -> pd.DataFrame:
             row.published_at,
             row.score / SCALE,
             plain(row.title or row.text, 200),
-            SIGNS.get(row.sentiment, plain(row.sentiment, 20)),
+            say(SIGNS.get(row.sentiment, plain(row.sentiment, 20))),
             plain(row.topic, 60),
             ", ".join(plain(symbol, 20) for symbol in row.symbols),
             plain(row.source, 40),

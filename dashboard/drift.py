@@ -13,14 +13,21 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import draw, milliseconds, time_axis
-from dashboard.plain import DASH, dated, plain
+from dashboard.clock import dated, times
+from dashboard.headings import show_table
+from dashboard.plain import DASH, plain
 from dashboard.theme import Palette
+from dashboard.words import later, say
 from store.drift import StoredReport
 
 PARTS = ("topics", "sentiments", "topic confidence", "sentiment confidence", "vocabulary")
 _MARKS = ("circle", "square", "triangle-up", "diamond", "cross")
 _DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4])
-_SIGNS = {"stable": "✓ stable", "moderate": "▲ moderate", "drifted": "✗ drifted"}
+_SIGNS = {
+    "stable": later("✓ stable"),
+    "moderate": later("▲ moderate"),
+    "drifted": later("✗ drifted"),
+}
 _LEFT = 44
 
 
@@ -85,36 +92,40 @@ def show_drift(
     points = tabulate_points(reports)
     newest = reports[-1]
     st.caption(
-        "Population stability index beyond chance, against the rows that the model was made of; "
-        f"from {limits[0]:g} on it is moderate, from {limits[1]:g} on large."
+        say(
+            "Population stability index beyond chance, against the rows that the "
+            "model was made of; from {moderate:g} on it is moderate, from {large:g} "
+            "on large.",
+            moderate=limits[0],
+            large=limits[1],
+        )
     )
     if points.empty:
-        st.info("No report had documents enough to be judged.")
+        st.info(say("No report had documents enough to be judged."))
     else:
         start = reports[0].window_start
         draw(
             _chart(start, newest.window_end, limits, points["beyond"].max(), palette),
             {"points": points, "limits": _limits(limits)},
             key="drift",
-            description="Drift of the run over time, for each thing that is compared",
+            description=say("Drift of the run over time, for each thing that is compared"),
         )
     _tables(reports)
 
 
 def _tables(reports: Sequence[StoredReport]) -> None:
     index = st.column_config.NumberColumn(format="%.3f", width=90)
-    time = st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", timezone="UTC", width=140)
-    st.dataframe(
+    show_table(
         tabulate_reports(reports),
         key="drift-reports",
         hide_index=True,
         height=min(320, 38 + 35 * len(reports)),
         column_config={
-            "From": time,
-            "To": time,
+            "From": times(say("From"), 140),
+            "To": times(say("To"), 140),
             **{name.capitalize(): index for name in PARTS},
         },
-        alt="Reports on drift, the newest span first",
+        alt=say("Reports on drift, the newest span first"),
     )
     report = reports[-1].report
     moved = [
@@ -125,23 +136,28 @@ def _tables(reports: Sequence[StoredReport]) -> None:
     share = st.column_config.NumberColumn(format="%.1f%%", width=90)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.caption(f"Classes that moved most, up to {dated(reports[-1].window_end)}")
-        st.dataframe(
+        st.caption(
+            say(
+                "Classes that moved most, up to {window_end}",
+                window_end=dated(reports[-1].window_end),
+            )
+        )
+        show_table(
             pd.DataFrame(moved, columns=["Head", "Class", "Training", "Now"]),
             key="drift-moved",
             hide_index=True,
             column_config={"Training": share, "Now": share},
-            alt="Classes that moved most",
+            alt=say("Classes that moved most"),
         )
     with right:
-        st.caption("New frequent words, with their share of documents")
-        st.dataframe(
+        st.caption(say("New frequent words, with their share of documents"))
+        show_table(
             pd.DataFrame(words, columns=["Word", "Share"]),
             key="drift-words",
             hide_index=True,
             height=min(215, 38 + 35 * max(1, len(words))),
             column_config={"Share": share},
-            alt="Words that are frequent now and were not in training",
+            alt=say("Words that are frequent now and were not in training"),
         )
 
 
@@ -150,7 +166,7 @@ def _parts(report: StoredReport) -> list[Mapping[str, Any]]:
 
 
 def _sign(verdict: str) -> str:
-    return _SIGNS.get(verdict, f"{DASH} {plain(verdict, 40)}")
+    return say(_SIGNS[verdict]) if verdict in _SIGNS else f"{DASH} {plain(verdict, 40)}"
 
 
 def _limits(limits: tuple[float, float]) -> pd.DataFrame:
@@ -181,12 +197,12 @@ def _chart(
         y=up,
         color=colour,
         tooltip=[
-            alt.Tooltip("part:N", title="Compared"),
-            alt.Tooltip("when:N", title="Span"),
-            alt.Tooltip("beyond:Q", title="Beyond chance", format=".3f"),
-            alt.Tooltip("index:Q", title="Index", format=".3f"),
-            alt.Tooltip("verdict:N", title="Verdict"),
-            alt.Tooltip("documents:Q", title="Documents", format=","),
+            alt.Tooltip("part:N", title=say("Compared")),
+            alt.Tooltip("when:N", title=say("Span")),
+            alt.Tooltip("beyond:Q", title=say("Beyond chance"), format=".3f"),
+            alt.Tooltip("index:Q", title=say("Index"), format=".3f"),
+            alt.Tooltip("verdict:N", title=say("Verdict")),
+            alt.Tooltip("documents:Q", title=say("Documents"), format=","),
         ],
     )
     limit = alt.Chart(alt.NamedData(name="limits")).encode(y="at:Q")

@@ -11,7 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from classifier.attribution import Explanation, ExplanationError
+from dashboard.headings import show_table
 from dashboard.plain import paragraphs, plain
+from dashboard.words import say
 
 Explain = Callable[[str], Explanation]
 """Explains the negative probability of a text. Raises ExplanationError with what to do."""
@@ -30,16 +32,16 @@ def show_explanation(identity: object, text: str, explain: Explain) -> None:
     """A button, and the explanation of ``text`` once it was pressed for this ``identity``."""
     with st.container(key="explaining"):
         asked = st.button(
-            "Which words make it negative?", key="explain", icon=":material/manage_search:"
+            say("Which words make it negative?"), key="explain", icon=":material/manage_search:"
         )
         if asked:
-            with st.spinner("Reading it word by word"):
+            with st.spinner(say("Reading it word by word")):
                 st.session_state["explanation"] = (identity, _explained(text, explain))
         about, outcome = st.session_state.get("explanation", (None, None))
         if about != identity:
             return
         if isinstance(outcome, str):
-            st.error("It cannot be explained:", icon=":material/error:")
+            st.error(say("It cannot be explained:"), icon=":material/error:")
             st.text(plain(outcome, 600))
         elif outcome is not None:
             _show(outcome)
@@ -52,9 +54,11 @@ def tabulate(explanation: Explanation) -> pd.DataFrame:
     target = plain(explanation.target, 60)
     rows = [
         (
-            plain(word.text, 60) or "(nothing visible)",
+            plain(word.text, 60) or say("(nothing visible)"),
             word.weight,
-            f"▲ more {target}" if word.weight > 0 else f"▼ less {target}",
+            say("▲ more {target}", target=target)
+            if word.weight > 0
+            else say("▼ less {target}", target=target),
             100 * abs(word.weight) / greatest,
         )
         for word in words
@@ -80,10 +84,14 @@ def mark_words(explanation: Explanation) -> str:
 def describe(explanation: Explanation) -> str:
     """What the words add up to, and what the sum misses."""
     target = plain(explanation.target, 60)
-    return (
-        f"P({target}) is {explanation.output:.1%} for this text and {explanation.baseline:.1%} "
-        f"for one that says nothing. The words sum to the difference with an error of "
-        f"{explanation.error:+.2%}. By the weights that are in use now."
+    return say(
+        "P({target}) is {output:.1%} for this text and {baseline:.1%} for one "
+        "that says nothing. The words sum to the difference with an error of "
+        "{error:+.2%}. By the weights that are in use now.",
+        target=target,
+        output=explanation.output,
+        baseline=explanation.baseline,
+        error=explanation.error,
     )
 
 
@@ -99,11 +107,11 @@ def _show(explanation: Explanation) -> None:
         st.text(describe(explanation))
     table = tabulate(explanation)
     if table.empty:
-        st.info("No word of it counts.")
+        st.info(say("No word of it counts."))
         return
     with st.container(border=True, key="explanation-text"):
         st.text(mark_words(explanation))
-    st.dataframe(
+    show_table(
         table,
         key="explanation-words",
         hide_index=True,
@@ -116,5 +124,5 @@ def _show(explanation: Explanation) -> None:
                 format="%.0f%%", min_value=0, max_value=100, width=140
             ),
         },
-        alt="Words that moved the probability most",
+        alt=say("Words that moved the probability most"),
     )

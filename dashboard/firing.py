@@ -9,9 +9,12 @@ import streamlit as st
 
 from alerts.cards import facts
 from alerts.links import alert_id
+from dashboard.clock import lasting, times, zoned
+from dashboard.headings import show_table
 from dashboard.links import go_to, link
-from dashboard.plain import lasting, moment, plain
+from dashboard.plain import plain
 from dashboard.view import Subject, View
+from dashboard.words import say
 from store.alertlog import Alert
 from store.cards import CardRow
 
@@ -43,12 +46,12 @@ def show_firing(
     """
     if not firing:
         with st.container(border=True, key="calm"):
-            st.markdown(":green[:material/check_circle:] Nothing is firing.")
+            st.markdown(say(":green[:material/check_circle:] Nothing is firing."))
         return
     for number, alert in enumerate(gravest(firing)):
         _card(number, alert, view, why.get((alert.rule, alert.key)), choose)
     if more := _by_severity(firing)[SHOWN:]:
-        with st.expander(f"{len(more)} more are firing"):
+        with st.expander(say("{count} more are firing", count=len(more))):
             _table(more, view.newest, "more-firing")
 
 
@@ -63,46 +66,46 @@ def show_fired(
             if row is not None:
                 show_card(str(number), row)
     if more := alerts[SHOWN:]:
-        with st.expander(f"{len(more)} earlier alerts"):
+        with st.expander(say("{count} earlier alerts", count=len(more))):
             _table(more, view.newest, "earlier-alerts")
 
 
 def show_resolved(view: View, resolved: Sequence[Alert]) -> None:
     """Those that have ended, folded away."""
     if resolved:
-        with st.expander(f"Resolved alerts ({len(resolved)})", key="resolved"):
+        with st.expander(say("Resolved alerts ({count})", count=len(resolved)), key="resolved"):
             _table(resolved, view.newest, "resolved-alerts")
 
 
-def show_card(name: str, row: CardRow, title: str = "Why it fired") -> None:
+def show_card(name: str, row: CardRow, title: str = "") -> None:
     """The card of a firing, folded away; ``name`` tells it from others on the page."""
-    with st.expander(title, key=f"why-{name}"):
+    with st.expander(title or say("Why it fired"), key=f"why-{name}"):
         if row.card is None:
-            st.text(f"There is no card: {plain(row.reason or '', 80)}.")
+            st.text(say("There is no card: {reason}.", reason=plain(row.reason or "", 80)))
             return
         st.text("\n".join(plain(line, 500) for line in facts(row.card)))
         if not row.card["drivers"]:
             return
-        st.dataframe(
+        show_table(
             tabulate_drivers(row.card),
             key=f"drivers-{name}",
             hide_index=True,
             column_config={
                 "Score": st.column_config.NumberColumn(format="%+.2f", width=60),
-                "Times": st.column_config.NumberColumn(width=60, help="How often the text came"),
-                "Time": st.column_config.DatetimeColumn(
-                    "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
+                "Times": st.column_config.NumberColumn(
+                    width=60, help=say("How often the text came")
                 ),
+                "Time": times(say("Time")),
                 "Headline": st.column_config.TextColumn(width=300),
                 "URL": st.column_config.TextColumn(),
             },
-            alt="Documents that drove the alert, the most negative first",
+            alt=say("Documents that drove the alert, the most negative first"),
         )
 
 
 def show_badge(severity: int) -> None:
     """A severity with its sign and colour."""
-    name = f"severity {severity}"
+    name = say("severity {severity}", severity=severity)
     if severity >= GRAVE:
         st.badge(name, icon=":material/error:", color="red")
     elif severity >= SERIOUS:
@@ -168,15 +171,15 @@ def _card(
         with st.container(horizontal=True, vertical_alignment="center"):
             _head(number, alert, view.newest)
             st.button(
-                "Look into it",
+                say("Look into it"),
                 key=f"look-{number}",
                 on_click=choose,
                 args=(subject_of(alert),),
                 type="tertiary",
             )
             said = {"run": view.run.name, "subject": subject_of(alert).address}
-            link("subject", "Open its page", ":material/monitoring:", **said)
-            if st.button("Open alert", key=f"open-alert-{number}", type="tertiary"):
+            link("subject", say("Open its page"), ":material/monitoring:", **said)
+            if st.button(say("Open alert"), key=f"open-alert-{number}", type="tertiary"):
                 number_of = alert_id(alert.run, alert.rule, alert.key)
                 st.session_state["opened-alert"] = (alert.run, number_of)
                 go_to("alerts", run=alert.run, alert=number_of)
@@ -186,10 +189,17 @@ def _card(
 
 def _head(number: int, alert: Alert, newest: datetime) -> None:
     lasted = lasting((alert.resolved_at or newest) - alert.fired_at)
-    ended = f"resolved after {lasted}" if alert.resolved_at else f"for {lasted} now"
-    said = (
-        f"value {_value(alert)} over {alert.documents:,} documents when it fired, "
-        f"{moment(alert.fired_at)} UTC; {ended}"
+    ended = (
+        say("resolved after {lasted}", lasted=lasted)
+        if alert.resolved_at
+        else say("for {lasted} now", lasted=lasted)
+    )
+    said = say(
+        "value {value} over {documents:,} documents when it fired, {fired_at}; {ended}",
+        value=_value(alert),
+        documents=alert.documents,
+        fired_at=zoned(alert.fired_at),
+        ended=ended,
     )
     with st.container(horizontal=True, vertical_alignment="center", width="stretch"):
         show_badge(alert.severity)
@@ -200,14 +210,13 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
 
 
 def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
-    times = st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", timezone="UTC")
-    st.dataframe(
+    show_table(
         tabulate(alerts, newest),
         key=key,
         hide_index=True,
-        column_config={"Fired": times, "Resolved": times},
+        column_config={"Fired": times(say("Fired")), "Resolved": times(say("Resolved"))},
     )
 
 
 def _value(alert: Alert) -> str:
-    return "no value" if alert.value is None else f"{alert.value:.3g}"
+    return say("no value") if alert.value is None else f"{alert.value:.3g}"

@@ -9,8 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from classifier.prediction import SCALE
+from dashboard.clock import times
 from dashboard.documents import SIGNS
+from dashboard.headings import show_table
 from dashboard.plain import plain
+from dashboard.words import say
 from store.search import FoundDocument, Page
 
 COLUMNS = [
@@ -25,26 +28,24 @@ def show_found(
     """The table with the columns of ``order``; ``picked`` is called when a row is chosen."""
     repeated = any(row.copies > 1 for row in rows)
     shown = [name for name in order if name != "Copies" or repeated]
-    st.dataframe(
+    show_table(
         tabulate(rows),
         key=key,
         hide_index=True,
         height=min(530, 38 + 35 * len(rows)),
         column_order=shown,
         column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=135
-            ),
+            "Time": times(say("Time")),
             "Score": st.column_config.NumberColumn(
-                format="%+.2f", width=60, help="P(positive) - P(negative)"
+                format="%+.2f", width=60, help=say("P(positive) - P(negative)")
             ),
             "Headline": st.column_config.TextColumn(width=430),
             "Copies": st.column_config.NumberColumn(
-                format="%d", width=65, help="Documents of the span with this text"
+                format="%d", width=65, help=say("Documents of the span with this text")
             ),
             "Sentiment": st.column_config.TextColumn(width=90),
             "Apart": st.column_config.NumberColumn(
-                format="%.1f%%", width=70, help="Between the two likeliest sentiments"
+                format="%.1f%%", width=70, help=say("Between the two likeliest sentiments")
             ),
             "Topic": st.column_config.TextColumn(width=170),
             "Symbols": st.column_config.TextColumn(width=80),
@@ -53,7 +54,7 @@ def show_found(
         },
         on_select=picked,
         selection_mode="single-row",
-        alt="Documents that were found",
+        alt=say("Documents that were found"),
     )
 
 
@@ -65,7 +66,7 @@ def tabulate(rows: Sequence[FoundDocument]) -> pd.DataFrame:
             row.score / SCALE,
             plain(row.title or row.text, 200),
             row.copies,
-            SIGNS.get(row.sentiment, plain(row.sentiment, 20)),
+            say(SIGNS.get(row.sentiment, plain(row.sentiment, 20))),
             100 * row.margin / SCALE,
             plain(row.topic, 60),
             ", ".join(plain(symbol, 20) for symbol in row.symbols),
@@ -79,7 +80,11 @@ def tabulate(rows: Sequence[FoundDocument]) -> pd.DataFrame:
 
 def describe(page: Page) -> str:
     """How much was found."""
-    texts = "1 text" if page.texts == 1 else f"{page.texts:,} texts"
+    texts = say("1 text") if page.texts == 1 else say("{texts:,} texts", texts=page.texts)
     repeats = page.documents - page.texts
-    more = f" in {page.documents:,} documents: repeats of a text are one row" if repeats else ""
+    more = (
+        say(" in {documents:,} documents: repeats of a text are one row", documents=page.documents)
+        if repeats
+        else ""
+    )
     return f"{texts}{more}"

@@ -16,6 +16,7 @@ from dashboard.charts import draw, made_once, milliseconds, time_axis, when
 from dashboard.plain import plain
 from dashboard.theme import HEAT_SHARES, Palette
 from dashboard.view import View
+from dashboard.words import say
 from store.views import Bin
 
 _HALF = 6
@@ -35,10 +36,10 @@ def draw_heatmap(
         _chart(view.start, view.end, palette, topics),
         {"cells": cells},
         key=key,
-        description="Share of negative documents for each topic over time",
+        description=say("Share of negative documents for each topic over time"),
         on_select=on_select,
     )
-    st.caption("Faint cells rest on few documents. Select a cell to read what is behind it.")
+    st.caption(say("Faint cells rest on few documents. Select a cell to read what is behind it."))
 
 
 def chosen_cell(key: str) -> tuple[str, datetime] | None:
@@ -84,7 +85,13 @@ def _row(found: Bin, cell: timedelta, rank: int) -> tuple[object, ...]:
         negative,
         negative / documents,
         documents / (documents + _HALF),
-        f"{topic}, {time}: {negative:,} of {documents:,} negative",
+        say(
+            "{topic}, {time}: {negative:,} of {documents:,} negative",
+            topic=topic,
+            time=time,
+            negative=negative,
+            documents=documents,
+        ),
     )
 
 
@@ -95,7 +102,7 @@ def _chart(start: datetime, end: datetime, palette: Palette, topics: int) -> alt
         "share:Q",
         scale=alt.Scale(domain=list(HEAT_SHARES), range=list(palette.heat), clamp=True),
         legend=alt.Legend(
-            title="Negative share",
+            title=say("Negative share"),
             orient="top",
             format=".0%",
             values=[0, 0.4, 0.8],
@@ -122,11 +129,11 @@ def _chart(start: datetime, end: datetime, palette: Palette, topics: int) -> alt
         ),
     )
     tooltip = [
-        alt.Tooltip("shown:N", title="Topic"),
-        alt.Tooltip("when:N", title="Time"),
-        alt.Tooltip("documents:Q", title="Documents", format=","),
-        alt.Tooltip("negative:Q", title="Negative", format=","),
-        alt.Tooltip("share:Q", title="Negative share", format=".0%"),
+        alt.Tooltip("shown:N", title=say("Topic")),
+        alt.Tooltip("when:N", title=say("Time")),
+        alt.Tooltip("documents:Q", title=say("Documents"), format=","),
+        alt.Tooltip("negative:Q", title=say("Negative"), format=","),
+        alt.Tooltip("share:Q", title=say("Negative share"), format=".0%"),
     ]
     cells = alt.Chart(alt.NamedData(name="cells"), height=topics * _ROW + _AROUND)
     chart: alt.Chart = (

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import reading
+from dashboard.clock import dated
 from dashboard.explaining import Explain
-from dashboard.plain import dated
 from dashboard.reader import describe_margin, show_whole
+from dashboard.words import say
 from store.database import Database
 from store.search import READ, FoundDocument, Place, Search
 
@@ -30,7 +31,13 @@ def show_queue(
     (row,) = page.rows
     _head(database, asked, page.texts, row, skipped, skip)
     if page.read_from is not None:
-        st.text(f"Of the newest {READ:,} documents of the span, back to {dated(page.read_from)}.")
+        st.text(
+            say(
+                "Of the newest {most:,} documents of the span, back to {read_from}.",
+                most=READ,
+                read_from=dated(page.read_from),
+            )
+        )
     with st.container(border=True, key="document"):
         show_whole(database, asked.run_id, row.id, explain)
 
@@ -38,12 +45,12 @@ def show_queue(
 def _say_empty(skipped: list[Place], skip: Callable[[list[Place]], None]) -> None:
     if not skipped:
         st.success(
-            "Nothing is left to label here. Choose a longer span or fewer filters.",
+            say("Nothing is left to label here. Choose a longer span or fewer filters."),
             icon=":material/done_all:",
         )
         return
-    st.info("This is the end of the queue.", icon=":material/done_all:")
-    st.button("Begin again with what was skipped", key="again", on_click=skip, args=([],))
+    st.info(say("This is the end of the queue."), icon=":material/done_all:")
+    st.button(say("Begin again with what was skipped"), key="again", on_click=skip, args=([],))
 
 
 def _head(  # noqa: PLR0913 - what is told of the text at hand, and the way on
@@ -59,7 +66,14 @@ def _head(  # noqa: PLR0913 - what is told of the text at hand, and the way on
     with st.container(horizontal=True, vertical_alignment="center", key="queue"):
         with st.container(width="stretch", key="queue-facts"):
             close = f" · {describe_margin(whole.sentiment_probabilities)}" if whole else ""
-            copies = f" · {row.copies} copies" if row.copies > 1 else ""
-            left = "1 text" if texts == 1 else f"{texts:,} texts"
-            st.text(f"{left} that nobody has corrected{close}{copies}")
-        st.button("Skip", key="skip", icon=":material/skip_next:", on_click=skip, args=(on,))
+            copies = say(" · {copies} copies", copies=row.copies) if row.copies > 1 else ""
+            left = say("1 text") if texts == 1 else say("{texts:,} texts", texts=texts)
+            st.text(
+                say(
+                    "{left} that nobody has corrected{close}{copies}",
+                    left=left,
+                    close=close,
+                    copies=copies,
+                )
+            )
+        st.button(say("Skip"), key="skip", icon=":material/skip_next:", on_click=skip, args=(on,))

@@ -16,8 +16,10 @@ from alerts.backtest.comparison import KnownEvent
 from alerts.backtest.firings import Firing
 from alerts.finders import Stretch
 from dashboard.charts import draw, milliseconds, time_axis
-from dashboard.plain import dated, plain
+from dashboard.clock import dated
+from dashboard.plain import plain
 from dashboard.theme import Palette
+from dashboard.words import say
 
 LANES, BARS = 30, 2000
 """Subjects and firings that are drawn; those that fired longest come first."""
@@ -57,14 +59,14 @@ def draw_lanes(
         _chart(table["subject"].nunique(), span, palette),
         {"firings": table, "events": _events(known, span)},
         key="lanes",
-        description="Alerts of rules A and rules B over time, a lane for each subject",
+        description=say("Alerts of rules A and rules B over time, a lane for each subject"),
     )
 
 
 def subject_name(subject: Subject) -> str:
     """How a scope and key are called on screen."""
     scope, key = subject
-    return plain(key, 60) if scope != "all" else "All documents"
+    return plain(key, 60) if scope != "all" else say("All documents")
 
 
 def _busiest(some: Sequence[Firing], span: Stretch) -> list[Subject]:
@@ -83,9 +85,13 @@ def _row(
 ) -> tuple[Any, ...]:
     subject, rule = subject_name(firing.subject), plain(firing.rule, 60)
     fired = f"{dated(firing.fired_at)}"
-    resolved = dated(firing.resolved_at) if firing.resolved_at else "still firing"
+    resolved = dated(firing.resolved_at) if firing.resolved_at else say("still firing")
     only = id(firing) in alone
-    whose = f"{letter} only" if only else f"{letter} and the other"
+    whose = (
+        say("{letter} only", letter=letter)
+        if only
+        else say("{letter} and the other", letter=letter)
+    )
     return (
         subject,
         rank,
@@ -96,7 +102,14 @@ def _row(
         rule,
         fired,
         resolved,
-        f"{whose}: {subject}, {rule}, {fired} to {resolved}",
+        say(
+            "{whose}: {subject}, {rule}, {fired} to {resolved}",
+            whose=whose,
+            subject=subject,
+            rule=rule,
+            fired=fired,
+            resolved=resolved,
+        ),
     )
 
 
@@ -109,7 +122,7 @@ def _events(known: Sequence[KnownEvent], span: Stretch) -> pd.DataFrame:
         (
             milliseconds(max(event.start, span.after)),
             milliseconds(min(event.start + _drawn(event.end - event.start, span), _end(span))),
-            plain(event.name or event.key or "known event", 60),
+            plain(event.name or event.key or say("known event"), 60),
         )
         for event in known
     ]
@@ -132,11 +145,11 @@ def _chart(lanes: int, span: Stretch, palette: Palette) -> alt.LayerChart:
         y=rows,
         yOffset=alt.YOffset("set:N", scale=alt.Scale(domain=["A", "B"])),
         tooltip=[
-            alt.Tooltip("set:N", title="Rules"),
-            alt.Tooltip("subject:N", title="Subject"),
-            alt.Tooltip("rule:N", title="Rule"),
-            alt.Tooltip("fired:N", title="Fired"),
-            alt.Tooltip("resolved:N", title="Resolved"),
+            alt.Tooltip("set:N", title=say("Rules")),
+            alt.Tooltip("subject:N", title=say("Subject")),
+            alt.Tooltip("rule:N", title=say("Rule")),
+            alt.Tooltip("fired:N", title=say("Fired")),
+            alt.Tooltip("resolved:N", title=say("Resolved")),
         ],
         description="told:N",
     )
@@ -154,7 +167,7 @@ def _chart(lanes: int, span: Stretch, palette: Palette) -> alt.LayerChart:
             events.encode(
                 x=time_axis(span.after, _end(span)),
                 x2="end:Q",
-                tooltip=[alt.Tooltip("name:N", title="Known event")],
+                tooltip=[alt.Tooltip("name:N", title=say("Known event"))],
             ),
             *(
                 bar.transform_filter(f"datum.set === '{letter}'").encode(

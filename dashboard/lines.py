@@ -18,6 +18,7 @@ from dashboard.theme import Palette
 from dashboard.timeline import NAMED, alert_marks, roll
 from dashboard.usual import add_usual
 from dashboard.view import View
+from dashboard.words import say
 from store.views import Bin
 
 FIRM = 10
@@ -83,7 +84,7 @@ def draw_shares(
         alt.LayerChart(height=250, layer=layers),
         {**_tables(lines), "marks": marks},
         key=key,
-        description=f"Rolling share of negative documents: {names}",
+        description=say("Rolling share of negative documents: {names}", names=names),
     )
 
 
@@ -111,7 +112,7 @@ def draw_volumes(view: View, lines: Sequence[Line], palette: Palette, key: str) 
         alt.LayerChart(height=80, layer=layers),
         _tables(lines),
         key=key,
-        description="Documents over time",
+        description=say("Documents over time"),
     )
 
 
@@ -122,10 +123,10 @@ def draw_difference(view: View, table: pd.DataFrame, palette: Palette, key: str)
     )
     apart = alt.Chart(alt.NamedData(name="apart")).encode(x="end:Q")
     told = [
-        alt.Tooltip("when:N", title="Up to the end of"),
-        alt.Tooltip("apart:Q", title="Difference", format="+.0%"),
-        alt.Tooltip("low:Q", title="At least", format="+.0%"),
-        alt.Tooltip("high:Q", title="At most", format="+.0%"),
+        alt.Tooltip("when:N", title=say("Up to the end of")),
+        alt.Tooltip("apart:Q", title=say("Difference"), format="+.0%"),
+        alt.Tooltip("low:Q", title=say("At least"), format="+.0%"),
+        alt.Tooltip("high:Q", title=say("At most"), format="+.0%"),
     ]
     band = apart.mark_area(color=palette.muted, opacity=0.2).encode(
         x=time_axis(view.start, view.end, labels=False),
@@ -139,7 +140,7 @@ def draw_difference(view: View, table: pd.DataFrame, palette: Palette, key: str)
         alt.LayerChart(height=110, layer=[band, zero, line, hover]),
         {"apart": table},
         key=key,
-        description="How much more negative the first is than the second, with its interval",
+        description=say("How much more negative the first is than the second, with its interval"),
     )
 
 
@@ -188,12 +189,12 @@ def _hover(name: str) -> alt.Chart:
         .encode(
             x="end:Q",
             tooltip=[
-                alt.Tooltip("when:N", title="Up to the end of"),
-                alt.Tooltip("share:Q", title="Negative share", format=".0%"),
-                alt.Tooltip("low:Q", title="At least", format=".0%"),
-                alt.Tooltip("high:Q", title="At most", format=".0%"),
-                alt.Tooltip("held:Q", title="Documents in the window", format=","),
-                alt.Tooltip("usual:Q", title="Usual", format=".0%"),
+                alt.Tooltip("when:N", title=say("Up to the end of")),
+                alt.Tooltip("share:Q", title=say("Negative share"), format=".0%"),
+                alt.Tooltip("low:Q", title=say("At least"), format=".0%"),
+                alt.Tooltip("high:Q", title=say("At most"), format=".0%"),
+                alt.Tooltip("held:Q", title=say("Documents in the window"), format=","),
+                alt.Tooltip("usual:Q", title=say("Usual"), format=".0%"),
             ],
         )
     )
@@ -202,7 +203,7 @@ def _hover(name: str) -> alt.Chart:
 
 def _counts() -> list[alt.Tooltip]:
     return [
-        alt.Tooltip("when:N", title="Time"),
-        alt.Tooltip("documents:Q", title="Documents", format=","),
-        alt.Tooltip("negative:Q", title="Negative", format=","),
+        alt.Tooltip("when:N", title=say("Time")),
+        alt.Tooltip("documents:Q", title=say("Documents"), format=","),
+        alt.Tooltip("negative:Q", title=say("Negative"), format=","),
     ]

@@ -16,6 +16,7 @@ from dashboard.lineup import Lineup, Models, ModelsError
 from dashboard.model_card import CardError, read_card
 from dashboard.plain import plain
 from dashboard.theme import palette_for
+from dashboard.words import later, say
 from store.database import Database
 from store.errors import DatabaseUnavailableError
 from store.views import RunSummary
@@ -28,11 +29,11 @@ def show_model(database: Database, models: Models | None) -> None:
         lineup = models.lineup() if models else None
     except ModelsError as error:
         title()
-        _failed("The weights cannot be looked at:", error)
+        _failed(say("The weights cannot be looked at:"), error)
         return
     if models is None or lineup is None:
         title()
-        st.info("This dashboard was opened without the weights registry.")
+        st.info(say("This dashboard was opened without the weights registry."))
         return
     run, version = _header(runs or [], lineup)
     _roles(lineup, version)
@@ -40,7 +41,7 @@ def show_model(database: Database, models: Models | None) -> None:
         plain_card = models.card(version)
         card = read_card(plain_card)
     except (ModelsError, CardError) as error:
-        _failed("There is no card to show:", error)
+        _failed(say("There is no card to show:"), error)
     else:
         show_card(card, plain_card)
     if runs is None:
@@ -68,7 +69,7 @@ def _header(runs: list[RunSummary], lineup: Lineup) -> tuple[RunSummary | None, 
                 title()
         restore("version", lineup.versions, lineup.serving)
         version = st.selectbox(
-            "Model",
+            say("Model"),
             lineup.versions,
             key="version",
             format_func=lambda name: _named(lineup, name),
@@ -80,38 +81,43 @@ def _header(runs: list[RunSummary], lineup: Lineup) -> tuple[RunSummary | None, 
 
 def _named(lineup: Lineup, version: str) -> str:
     roles = lineup.roles(version)
-    return f"{plain(version, 60)} · {', '.join(roles)}" if roles else plain(version, 60)
+    return f"{plain(version, 60)} · {', '.join(map(say, roles))}" if roles else plain(version, 60)
 
 
 def _roles(lineup: Lineup, version: str) -> None:
     roles = lineup.roles(version)
     icons = {
-        "serves now": (":material/play_arrow:", "green"),
-        "champion": (":material/trophy:", "blue"),
-        "challenger": (":material/swords:", "orange"),
-        "shipped": (":material/package_2:", "gray"),
+        later("serves now"): (":material/play_arrow:", "green"),
+        later("champion"): (":material/trophy:", "blue"),
+        later("challenger"): (":material/swords:", "orange"),
+        later("shipped"): (":material/package_2:", "gray"),
     }
     with st.container(horizontal=True, vertical_alignment="center", key="roles"):
-        for role in roles or ["in no role"]:
+        for role in roles or [later("in no role")]:
             icon, colour = icons.get(role, (":material/inventory_2:", "gray"))
-            st.badge(role, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.badge(say(role), icon=icon, color=colour)  # type: ignore[arg-type]
     if lineup.elsewhere:
         st.info(
-            "Documents are scored by another machine (`TAPEWATCH_SCORER_URL`). This is what the "
-            "registry of this machine holds; the page System says which versions scored.",
+            say(
+                "Documents are scored by another machine (`TAPEWATCH_SCORER_URL`). This "
+                "is what the registry of this machine holds; the page System says which "
+                "versions scored."
+            ),
             icon=":material/lan:",
         )
     elif lineup.serving != lineup.champion:
         st.info(
-            "`TAPEWATCH_WEIGHTS` is set: the weights that it names serve, whoever is champion.",
+            say(
+                "`TAPEWATCH_WEIGHTS` is set: the weights that it names serve, whoever is champion."
+            ),
             icon=":material/push_pin:",
         )
 
 
 def _drift(database: Database, models: Models, run: RunSummary | None) -> None:
-    st.subheader("Drift", anchor=False)
+    st.subheader(say("Drift"), anchor=False)
     if run is None:
-        st.info("There is no run to measure yet.")
+        st.info(say("There is no run to measure yet."))
         return
     try:
         reports = newest_of_each(reading.drift_reports(database, run.id))
@@ -121,28 +127,32 @@ def _drift(database: Database, models: Models, run: RunSummary | None) -> None:
     if reports:
         show_drift(reports, models.limits, palette_for(st.context.theme.type))
     else:
-        st.info("Drift of this run was not measured yet.", icon=":material/query_stats:")
+        st.info(say("Drift of this run was not measured yet."), icon=":material/query_stats:")
     _measure(models, run)
 
 
 def _measure(models: Models, run: RunSummary) -> None:
-    if st.button("Measure drift", key="measure-drift", icon=":material/query_stats:"):
-        with st.spinner("Measuring day by day"):
+    if st.button(say("Measure drift"), key="measure-drift", icon=":material/query_stats:"):
+        with st.spinner(say("Measuring day by day")):
             try:
                 made = models.measure(run.name)
             except (ModelsError, DatabaseUnavailableError) as error:
-                _failed("It cannot be measured:", error)
+                _failed(say("It cannot be measured:"), error)
                 return
         reading.drift_reports.clear()
         st.session_state["drift-made"] = (run.id, made)
         st.rerun()
     about, made = st.session_state.get("drift-made", (None, 0))
     if about == run.id:
-        st.caption(f"{made} reports were made." if made else "Every day has its report already.")
+        st.caption(
+            say("{made} reports were made.", made=made)
+            if made
+            else say("Every day has its report already.")
+        )
 
 
 def _contest(models: Models, lineup: Lineup) -> None:
-    st.subheader("Champion and challenger", anchor=False)
+    st.subheader(say("Champion and challenger"), anchor=False)
     show_contest(models, lineup, palette_for(st.context.theme.type))
     show_history(lineup)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from dashboard.words import later
 from store.alertlog import Alert
 from store.buckets import Sums
 from store.views import MONDAY, Bin
@@ -20,11 +21,11 @@ _FRAMES = (
     (500 * _DAY, 6 * _HOUR),
 )
 SPEEDS = {
-    "300": "5 min a second",
-    "900": "15 min a second",
-    "3600": "1 h a second",
-    "21600": "6 h a second",
-    "86400": "1 day a second",
+    "300": later("5 min a second"),
+    "900": later("15 min a second"),
+    "3600": later("1 h a second"),
+    "21600": later("6 h a second"),
+    "86400": later("1 day a second"),
 }
 _USUAL_SECONDS = 90
 """A run is played in about so long, unless another speed is chosen."""

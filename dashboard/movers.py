@@ -16,6 +16,7 @@ from dashboard.plain import plain
 from dashboard.shares import SURE, difference
 from dashboard.theme import Palette
 from dashboard.view import View
+from dashboard.words import later, say
 from store.movement import Change
 
 MOST, FEWEST = 8, 10
@@ -24,6 +25,7 @@ MOST, FEWEST = 8, 10
 _CELLS = 4
 """The latest part is so many cells of the heatmap."""
 
+_SCOPES = {"topic": later("topic"), "symbol": later("symbol")}
 _ROW, _AROUND = 32, 46
 _COLUMNS = ["scope", "key", "name", "held", "negative", "earlier", "earlier_negative"]
 _SAID = ["before", "now", "held"]
@@ -42,7 +44,7 @@ def tabulate(changes: Mapping[str, Sequence[Change]]) -> pd.DataFrame:
         (
             scope,
             each.key,
-            f"{plain(each.key, 26)} ({scope})",
+            f"{plain(each.key, 26)} ({say(_SCOPES[scope])})",
             each.now.documents,
             each.now.negative,
             each.before.documents,
@@ -89,9 +91,9 @@ def draw_movers(
     base = alt.Chart(alt.NamedData(name="movers")).encode(
         y=rows,
         tooltip=[
-            alt.Tooltip("name:N", title="Mover"),
-            alt.Tooltip("told:N", title="Negative share"),
-            alt.Tooltip("sure:Q", title="Surely moved by", format=".0%"),
+            alt.Tooltip("name:N", title=say("Mover")),
+            alt.Tooltip("told:N", title=say("Negative share")),
+            alt.Tooltip("sure:Q", title=say("Surely moved by"), format=".0%"),
         ],
     )
     path = base.mark_bar(height=4).encode(
@@ -120,14 +122,27 @@ def draw_movers(
         ),
         {"movers": table},
         key=key,
-        description="Topics and symbols whose negative share changed most",
+        description=say("Topics and symbols whose negative share changed most"),
         on_select=on_select,
     )
 
 
 def _say(before: float, now: float, held: int) -> str:
-    return f"{'▲' if now > before else '▼'} {before:.0%} to {now:.0%}, {held:,} documents"
+    return say(
+        "{arrow} {before:.0%} to {now:.0%}, {held:,} documents",
+        arrow="▲" if now > before else "▼",
+        before=before,
+        now=now,
+        held=held,
+    )
 
 
 def _tell(name: str, earlier_negative: int, earlier: int, negative: int, held: int) -> str:
-    return f"{name}: {negative:,} of {held:,} negative, {earlier_negative:,} of {earlier:,} before"
+    return say(
+        "{name}: {negative:,} of {held:,} negative, {earlier_negative:,} of {earlier:,} before",
+        name=name,
+        negative=negative,
+        held=held,
+        earlier_negative=earlier_negative,
+        earlier=earlier,
+    )

@@ -7,9 +7,10 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard import movers, reading, treemap
-from dashboard.plain import interval
+from dashboard.clock import zoned_interval
 from dashboard.theme import Palette
 from dashboard.view import Subject, View
+from dashboard.words import say
 from store.database import Database
 from store.movement import Change
 
@@ -39,7 +40,7 @@ def _movers(
     palette: Palette,
     choose: Callable[[Subject], None],
 ) -> None:
-    st.subheader("Biggest movers", anchor=False)
+    st.subheader(say("Biggest movers"), anchor=False)
     since, end = during
     table = movers.tabulate(
         {
@@ -49,8 +50,11 @@ def _movers(
     )
     if table.empty:
         st.info(
-            f"No negative share moved beyond chance in {interval(since, end)} UTC against the span "
-            "before. Select a cell of the heatmap to see what moved up to then."
+            say(
+                "No negative share moved beyond chance in {during} against the "
+                "span before. Select a cell of the heatmap to see what moved up to then.",
+                during=zoned_interval(since, end),
+            )
         )
         return
 
@@ -60,17 +64,20 @@ def _movers(
 
     movers.draw_movers(table, palette, "movers", picked)
     st.caption(
-        f"Negative share in {interval(since, end)} UTC (arrow) against the span before (ring), "
-        "where chance hardly explains the change (99 %). The surest come first. Select a cell of "
-        "the heatmap to see what moved up to then."
+        say(
+            "Negative share in {during} (arrow) against the span before "
+            "(ring), where chance hardly explains the change (99 %). The surest come "
+            "first. Select a cell of the heatmap to see what moved up to then.",
+            during=zoned_interval(since, end),
+        )
     )
 
 
 def _symbols(changes: list[Change], palette: Palette, choose: Callable[[Subject], None]) -> None:
-    st.subheader("Symbols by volume", anchor=False)
+    st.subheader(say("Symbols by volume"), anchor=False)
     table = treemap.tabulate(changes)
     if table.empty:
-        st.info("No document of this span names a symbol.")
+        st.info(say("No document of this span names a symbol."))
         return
 
     def picked() -> None:
@@ -79,8 +86,12 @@ def _symbols(changes: list[Change], palette: Palette, choose: Callable[[Subject]
 
     treemap.draw_treemap(table, palette, "treemap", picked)
     st.caption(
-        f"Area: documents of the {treemap.MOST} largest. Colour and sign: positive less negative "
-        "share, held back where documents are few. Select one to look into it."
+        say(
+            "Area: documents of the {most} largest. Colour and sign: positive less "
+            "negative share, held back where documents are few. Select one to look "
+            "into it.",
+            most=treemap.MOST,
+        )
     )
 
 

@@ -9,6 +9,7 @@ from dashboard.frame import AWAY, choose_run, find_runs, say_away, segments
 from dashboard.overview import show_overview
 from dashboard.signing import stay
 from dashboard.view import KINDS, SPANS, is_going_on, usual_span
+from dashboard.words import say
 from store.database import Database
 from store.views import RunSummary
 
@@ -29,8 +30,8 @@ def show_now(database: Database, explain: Explain | None) -> None:
 def _header(runs: list[RunSummary]) -> tuple[RunSummary, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
         run = choose_run(runs)
-        span = segments("Span up to the newest document", "span", SPANS, usual_span(run))
-        kind = segments("Kind", "kind", KINDS, "all")
+        span = segments(say("Span up to the newest document"), "span", SPANS, usual_span(run))
+        kind = segments(say("Kind"), "kind", KINDS, "all")
     return run, span, kind
 
 
@@ -51,7 +52,7 @@ def _live(  # noqa: PLR0913 - what a look takes
         filled = reading.span(database, run.id)
         if filled is None:
             st.info(
-                "This run has no documents yet. They appear here as they come in.",
+                say("This run has no documents yet. They appear here as they come in."),
                 icon=":material/hourglass_empty:",
             )
         else:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import reading
 from dashboard.choices import publish, restore
+from dashboard.clock import dated, interval
 from dashboard.correcting import show_corrections
 from dashboard.documents import LIMIT, ORDERS, show_document, show_documents
 from dashboard.explaining import Explain, show_explanation
@@ -17,12 +18,12 @@ from dashboard.firing import gravest, show_firing, show_resolved, subject_of
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.links import link
 from dashboard.moving import show_moving
-from dashboard.plain import dated, interval
 from dashboard.status import describe, show_status, total
 from dashboard.subjects import addresses_in, name_of
 from dashboard.theme import Palette, palette_for
 from dashboard.timeline import draw_timeline
 from dashboard.view import EVERYTHING, Subject, View, make_view, subject_at
+from dashboard.words import say
 from store.alertlog import Alert
 from store.database import Database
 from store.views import DocumentRow, RunSummary, Slice
@@ -57,10 +58,10 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
 
 
 def _topics(database: Database, view: View, palette: Palette) -> None:
-    st.subheader("Negative share by topic", anchor=False)
+    st.subheader(say("Negative share by topic"), anchor=False)
     bins = reading.bins(database, view.part("topic"), view.cell)
     if not bins:
-        st.info("No documents of this kind in this span.")
+        st.info(say("No documents of this kind in this span."))
         return
     key = _heatmap_key()
     subject = subject_at(st.session_state.get("subject", ""))
@@ -71,19 +72,19 @@ def _topics(database: Database, view: View, palette: Palette) -> None:
 
 def _behind(database: Database, view: View, alerts: list[Alert], palette: Palette) -> Slice:
     """Draw the timeline of the chosen subject; the part whose documents are to be shown."""
-    st.subheader("Behind it", anchor=False)
+    st.subheader(say("Behind it"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="behind"):
         subject = _subject(database, view)
         cell = _cell(view)
         if cell:
             st.button(
-                f"Only {interval(*cell)}",
+                say("Only {interval}", interval=interval(*cell)),
                 icon=":material/close:",
                 key="whole-span",
                 on_click=_forget_cell,
             )
         said = {"run": view.run.name, "subject": subject.address}
-        link("subject", "Open its page", ":material/monitoring:", **said)
+        link("subject", say("Open its page"), ":material/monitoring:", **said)
     part = _part(view, subject)
     early = replace(part, start=view.start - view.window)
     bins = reading.bins(database, early, view.step)
@@ -97,7 +98,7 @@ def _subject(database: Database, view: View) -> Subject:
     addresses = addresses_in(database, view.part("all"), *named)
     restore("subject", addresses, EVERYTHING.address)
     chosen = st.selectbox(
-        "Timeline and documents of",
+        say("Timeline and documents of"),
         addresses,
         key="subject",
         format_func=name_of,
@@ -111,16 +112,21 @@ def _subject(database: Database, view: View) -> Subject:
 def _documents(database: Database, part: Slice, explain: Explain | None) -> None:
     order = restore("order", ORDERS, "negative")
     st.segmented_control(
-        f"Documents, at most {LIMIT}",
+        say("Documents, at most {limit}", limit=LIMIT),
         list(ORDERS),
         key="order",
-        format_func=ORDERS.__getitem__,
+        format_func=lambda name: say(ORDERS[name]),
         required=True,
     )
     rows = reading.documents(database, part, negative_first=order == "negative")
     after = reading.left_out_until(database, part)
     if after is not None and not (order == "newest" and len(rows) == LIMIT):
-        st.caption(f"Of the latest documents of this span only: those after {dated(after)}.")
+        st.caption(
+            say(
+                "Of the latest documents of this span only: those after {after}.",
+                after=dated(after),
+            )
+        )
     key = f"documents-{hash((part, order))}"
     show_documents(rows, key, lambda row: _choose_row(part.run_id, row))
     run_id, row = st.session_state.get("document", (None, None))

@@ -14,11 +14,13 @@ import streamlit as st
 
 from dashboard import moments, reading
 from dashboard.choices import linked, publish, restore
+from dashboard.clock import dated, in_zone, lasting, moment, place, times
 from dashboard.firing import gravest, show_firing, subject_of
 from dashboard.frame import say_away, segments
+from dashboard.headings import show_table
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.moments import Reel
-from dashboard.plain import DASH, dated, lasting, moment, plain
+from dashboard.plain import DASH, plain
 from dashboard.status import total
 from dashboard.theme import palette_for
 from dashboard.timeline import draw_timeline
@@ -31,6 +33,7 @@ from dashboard.view import (
     make_view,
     subject_at,
 )
+from dashboard.words import say
 from store.alertlog import Alert
 from store.buckets import Sums
 from store.database import Database
@@ -104,7 +107,7 @@ def tabulate_changes(changes: Sequence[moments.Change]) -> pd.DataFrame:
     rows = [
         (
             change.at,
-            "▲ fired" if change.fired else "✓ resolved",
+            say("▲ fired") if change.fired else say("✓ resolved"),
             plain(change.alert.rule, 80),
             subject_of(change.alert).label,
             change.alert.severity,
@@ -133,7 +136,7 @@ def _controls(
     playing = _PLAYING in st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", key="reel"):
         st.button(
-            "Last alert change",
+            say("Last alert change"),
             icon=":material/skip_previous:",
             key="to-last",
             on_click=_to_last_change,
@@ -141,14 +144,14 @@ def _controls(
             disabled=not changes,
         )
         st.button(
-            "A step back",
+            say("A step back"),
             icon=":material/chevron_left:",
             key="step-back",
             on_click=_step,
             args=(reel, -1),
         )
         st.button(
-            "Pause" if playing else "Play",
+            say("Pause") if playing else say("Play"),
             icon=":material/pause:" if playing else ":material/play_arrow:",
             key="play",
             type="primary",
@@ -156,14 +159,14 @@ def _controls(
             args=() if playing else (reel,),
         )
         st.button(
-            "A step on",
+            say("A step on"),
             icon=":material/chevron_right:",
             key="step-on",
             on_click=_step,
             args=(reel, 1),
         )
         st.button(
-            "Next alert change",
+            say("Next alert change"),
             icon=":material/skip_next:",
             key="to-next",
             on_click=_to_next_change,
@@ -172,13 +175,13 @@ def _controls(
         )
         restore("speed", moments.SPEEDS, reel.usual_speed())
         speed = st.selectbox(
-            "Speed",
+            say("Speed"),
             list(moments.SPEEDS),
             key="speed",
-            format_func=moments.SPEEDS.__getitem__,
+            format_func=lambda name: say(moments.SPEEDS[name]),
             width=170,
         )
-        span = segments("Drawn up to then", "played", SPANS, "all")
+        span = segments(say("Drawn up to then"), "played", SPANS, "all")
     publish(speed=str(speed), played=span)
     return Played(run, filled, reel, span, str(speed))
 
@@ -241,7 +244,7 @@ def _frame(database: Database, played: Played) -> None:
 def _slider(reel: Reel) -> datetime:
     """The moment; moving it stops the playing, for who looks closer wants it to stand still."""
     at: datetime = st.slider(
-        "Event time (UTC)",
+        say("Event time (UTC)"),
         min_value=reel.start,
         max_value=max(reel.end, reel.start + reel.frame),
         step=reel.frame,
@@ -263,11 +266,11 @@ def _draw(database: Database, played: Played, at: datetime) -> None:
     # What keeps its height comes first, so that little jumps while it plays.
     _subject(database, played, view, at, alerts)
     _topics(database, played, view, at)
-    st.subheader("Firing then", anchor=False)
+    st.subheader(say("Firing then"), anchor=False)
     shown = [(alert.rule, alert.key, alert.fired_at) for alert in gravest(firing)]
     why = reading.cards(database, run.id, shown) if shown else {}
     show_firing(view, firing, why, _choose)
-    st.subheader("What had happened by then", anchor=False)
+    st.subheader(say("What had happened by then"), anchor=False)
     _events(moments.changes(alerts))
 
 
@@ -278,10 +281,20 @@ def _figures(
     share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
     part = (at - reel.start) / max(reel.end - reel.start, reel.frame)
     figures = [
-        ("It is", moment(at), f"{at.year} UTC, {part:.0%} played"),
-        ("Firing alerts", str(len(firing)), f"of {alerts:,} so far"),
-        ("Documents", f"{sums.documents:,}", f"up to then, {SPANS[played.span].lower()}"),
-        ("Negative share", share, f"{sums.negative:,} negative"),
+        (
+            say("It is"),
+            moment(at),
+            say(
+                "{year} {place}, {part:.0%} played", year=in_zone(at).year, place=place(), part=part
+            ),
+        ),
+        (say("Firing alerts"), str(len(firing)), say("of {alerts:,} so far", alerts=alerts)),
+        (
+            say("Documents"),
+            f"{sums.documents:,}",
+            say("up to then, {span}", span=say(SPANS[played.span]).lower()),
+        ),
+        (say("Negative share"), share, say("{negative:,} negative", negative=sums.negative)),
     ]
     with st.container(key="status"):
         for label, value, note in figures:
@@ -289,10 +302,10 @@ def _figures(
 
 
 def _topics(database: Database, played: Played, view: View, at: datetime) -> None:
-    st.subheader("Negative share by topic", anchor=False)
+    st.subheader(say("Negative share by topic"), anchor=False)
     bins = seen(database, played.run, view.part("topic"), view.cell, at)
     if not bins:
-        st.info("No document had come by then.", icon=":material/hourglass_empty:")
+        st.info(say("No document had come by then."), icon=":material/hourglass_empty:")
         return
     subject = subject_at(str(st.session_state.get("played-subject", "")))
     topic = subject.key if subject.scope == "topic" else None
@@ -308,10 +321,10 @@ def _subject(
     subject = subject_at(address)
     with st.container(horizontal=True, vertical_alignment="bottom", key="played-about"):
         with st.container(key="queue-facts"):
-            st.text(f"Timeline: {subject.label}")
+            st.text(say("Timeline: {label}", label=subject.label))
         if subject != EVERYTHING:
             st.button(
-                "All documents",
+                say("All documents"),
                 icon=":material/close:",
                 key="played-everything",
                 on_click=_choose,
@@ -325,7 +338,7 @@ def _subject(
     palette = palette_for(st.context.theme.type)
     draw_timeline(view, bins, about, unknown, palette, until=at)
     if unknown:
-        st.caption(f"Shaded: after {dated(at)}, not known yet.")
+        st.caption(say("Shaded: after {at}, not known yet.", at=dated(at)))
 
 
 def restore_subject() -> str:
@@ -350,21 +363,21 @@ def _choose_cell() -> None:
 
 def _events(changes: Sequence[moments.Change]) -> None:
     if not changes:
-        st.text("No alert had fired.")
+        st.text(say("No alert had fired."))
         return
     if len(changes) > _EVENTS:
-        st.caption(f"The latest {_EVENTS} of {len(changes):,} changes")
-    st.dataframe(
+        st.caption(
+            say("The latest {events} of {changes:,} changes", events=_EVENTS, changes=len(changes))
+        )
+    show_table(
         tabulate_changes(changes[:_EVENTS]),
         key="changes",
         hide_index=True,
         height=min(360, 38 + 35 * min(len(changes), _EVENTS)),
         column_config={
-            "Time": st.column_config.DatetimeColumn(
-                "Time (UTC)", format="D MMM YYYY HH:mm", timezone="UTC", width=140
-            ),
+            "Time": times(say("Time"), 140),
             "Rule": st.column_config.TextColumn(width=240),
             "Subject": st.column_config.TextColumn(width=220),
         },
-        alt="Alerts that had fired and resolved, the latest first",
+        alt=say("Alerts that had fired and resolved, the latest first"),
     )

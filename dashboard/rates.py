@@ -9,6 +9,7 @@ import pandas as pd
 
 from dashboard.charts import draw, made_once, milliseconds, time_axis, when
 from dashboard.theme import Palette
+from dashboard.words import say
 from store.views import MONDAY, Bin
 
 SHOWN, STEP, RECENT = timedelta(hours=6), timedelta(minutes=5), timedelta(minutes=15)
@@ -71,7 +72,7 @@ def draw_rates(table: pd.DataFrame, start: datetime, end: datetime, palette: Pal
         _chart(start, end, palette),
         {"rates": table, "usual": _hours(table)},
         key="rates",
-        description="Documents a minute, with a line for what is usual at each hour",
+        description=say("Documents a minute, with a line for what is usual at each hour"),
     )
 
 
@@ -79,9 +80,9 @@ def draw_rates(table: pd.DataFrame, start: datetime, end: datetime, palette: Pal
 def _chart(start: datetime, end: datetime, palette: Palette) -> alt.LayerChart:
     axis = alt.Axis(title=None, tickCount=3, minExtent=_LEFT, domain=False, format="~g")
     told = [
-        alt.Tooltip("when:N", title="Time"),
-        alt.Tooltip("rate:Q", title="Documents a minute", format=".1f"),
-        alt.Tooltip("usual:Q", title="Usual at this hour", format=".1f"),
+        alt.Tooltip("when:N", title=say("Time")),
+        alt.Tooltip("rate:Q", title=say("Documents a minute"), format=".1f"),
+        alt.Tooltip("usual:Q", title=say("Usual at this hour"), format=".1f"),
     ]
     steps = alt.Chart(alt.NamedData(name="rates")).encode(x2="end:Q", tooltip=told)
     bars = steps.mark_rect(color=palette.volume).encode(

@@ -11,10 +11,12 @@ import streamlit as st
 from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.choices import put
+from dashboard.clock import dated
 from dashboard.correcting import show_corrections
 from dashboard.documents import SIGNS
 from dashboard.explaining import Explain, show_explanation
-from dashboard.plain import dated, paragraphs, plain
+from dashboard.plain import paragraphs, plain
+from dashboard.words import say
 from store.database import Database
 from store.search import WholeDocument, margin_of
 from store.views import RunSummary
@@ -38,9 +40,9 @@ def show_opened(database: Database, run: RunSummary, explain: Explain | None) ->
     put(document=document_id)
     with st.container(border=True, key="document"):
         if not show_whole(database, run.id, document_id, explain):
-            st.info("The document that the link names is not in this run, or was pruned.")
+            st.info(say("The document that the link names is not in this run, or was pruned."))
         st.button(
-            "Close", key="close", on_click=open_document, args=(run_name, ""), type="tertiary"
+            say("Close"), key="close", on_click=open_document, args=(run_name, ""), type="tertiary"
         )
 
 
@@ -74,9 +76,13 @@ def tabulate(probabilities: Mapping[str, int], name: str) -> pd.DataFrame:
 def describe_margin(probabilities: Mapping[str, int]) -> str:
     """How close the two likeliest are."""
     (first, high), (second, low) = sorted(probabilities.items(), key=lambda pair: -pair[1])[:2]
-    return (
-        f"{plain(first, 20)} {high / SCALE:.0%}, {plain(second, 20)} {low / SCALE:.0%}: "
-        f"{margin_of(list(probabilities.values())) / SCALE:.1%} apart"
+    return say(
+        "{first} {high:.0%}, {second} {low:.0%}: {apart:.1%} apart",
+        first=plain(first, 20),
+        high=high / SCALE,
+        second=plain(second, 20),
+        low=low / SCALE,
+        apart=margin_of(list(probabilities.values())) / SCALE,
     )
 
 
@@ -87,16 +93,19 @@ def _facts(found: WholeDocument) -> list[str]:
         plain(found.author or "", 60),
         found.kind,
         plain(found.language or "", 20),
-        f"{SIGNS.get(found.sentiment, found.sentiment)} {found.score / SCALE:+.2f}",
+        f"{say(SIGNS.get(found.sentiment, found.sentiment))} {found.score / SCALE:+.2f}",
         ", ".join(plain(symbol, 20) for symbol in found.symbols),
-        f"came in {dated(found.ingested_at)}",
-        f"model {plain(found.model, 80)}",
-        "the model read only its beginning" if found.truncated else "",
+        say("came in {ingested_at}", ingested_at=dated(found.ingested_at)),
+        say("model {model}", model=plain(found.model, 80)),
+        say("the model read only its beginning") if found.truncated else "",
     ]
 
 
 def _probabilities(found: WholeDocument) -> None:
-    sides = (("Sentiment", found.sentiment_probabilities), ("Topic", found.topic_probabilities))
+    sides = (
+        (say("Sentiment"), found.sentiment_probabilities),
+        (say("Topic"), found.topic_probabilities),
+    )
     for column, (name, values) in zip(st.columns(2), sides, strict=True):
         table = tabulate(values, name)
         column.dataframe(
@@ -110,5 +119,5 @@ def _probabilities(found: WholeDocument) -> None:
                     format="%.1f%%", min_value=0, max_value=100, width=120
                 ),
             },
-            alt=f"Probabilities of the likeliest: {name.lower()}",
+            alt=say("Probabilities of the likeliest: {name}", name=name.lower()),
         )

@@ -10,8 +10,9 @@ import pandas as pd
 from dashboard.charts import draw
 from dashboard.model_card import Calibration, Reliability
 from dashboard.theme import Palette
+from dashboard.words import later, say
 
-SERVED, BEFORE = "as served", "before its temperature"
+SERVED, BEFORE = later("as served"), later("before its temperature")
 _LEFT = 44
 
 
@@ -19,7 +20,7 @@ def tabulate(calibration: Calibration) -> pd.DataFrame:
     """One row a bin of either: how sure, how many right, within which interval, how many rows."""
     rows = [
         (series, found.confidence, found.accuracy, *found.interval, found.rows)
-        for series, side in ((SERVED, calibration.after), (BEFORE, calibration.before))
+        for series, side in ((say(SERVED), calibration.after), (say(BEFORE), calibration.before))
         for found in side.bins
     ]
     columns = ["series", "confidence", "accuracy", "low", "high", "rows"]
@@ -29,9 +30,14 @@ def tabulate(calibration: Calibration) -> pd.DataFrame:
 def describe(head: str, calibration: Calibration) -> str:
     """The expected calibration error, in a line."""
     after, before = calibration.after, calibration.before
-    return (
-        f"Expected calibration error {after.ece:.1%} on {after.rows:,} test rows ({before.ece:.1%} "
-        f"before its temperature of {calibration.temperature:.2f}). {_lean(head, after)}"
+    return say(
+        "Expected calibration error {ece:.1%} on {rows:,} test rows ({earlier:.1%} "
+        "before its temperature of {temperature:.2f}). {lean}",
+        ece=after.ece,
+        rows=after.rows,
+        earlier=before.ece,
+        temperature=calibration.temperature,
+        lean=_lean(head, after),
     )
 
 
@@ -43,13 +49,15 @@ def draw_reliability(head: str, calibration: Calibration, palette: Palette) -> N
         _diagram(palette),
         {"bins": table, "line": line},
         key=f"reliability-{head}",
-        description=f"Reliability of the {head} head: the share that is right by how sure it is",
+        description=say(
+            "Reliability of the {head} head: the share that is right by how sure it is", head=head
+        ),
     )
     draw(
         _rows(palette),
-        {"bins": table[table["series"] == SERVED]},
+        {"bins": table[table["series"] == say(SERVED)]},
         key=f"reliability-rows-{head}",
-        description=f"Test rows by how sure the {head} head is",
+        description=say("Test rows by how sure the {head} head is", head=head),
     )
 
 
@@ -57,9 +65,9 @@ def _lean(head: str, found: Reliability) -> str:
     """Whether it is too sure or too little, over all rows."""
     gap = sum(b.rows * (b.confidence - b.accuracy) for b in found.bins) / max(1, found.rows)
     if abs(gap) < 0.005:
-        return f"Over all, the {head} head is as sure as it is right."
-    more = "surer than it is right" if gap > 0 else "less sure than it is right"
-    return f"Over all, the {head} head is {abs(gap):.1%} {more}."
+        return say("Over all, the {head} head is as sure as it is right.", head=head)
+    more = say("surer than it is right") if gap > 0 else say("less sure than it is right")
+    return say("Over all, the {head} head is {gap:.1%} {more}.", head=head, gap=abs(gap), more=more)
 
 
 def _diagram(palette: Palette) -> alt.LayerChart:
@@ -67,26 +75,28 @@ def _diagram(palette: Palette) -> alt.LayerChart:
     across = alt.X(
         "confidence:Q",
         scale=span,
-        axis=alt.Axis(title="Probability given", format="%", tickCount=5, grid=False, domain=False),
+        axis=alt.Axis(
+            title=say("Probability given"), format="%", tickCount=5, grid=False, domain=False
+        ),
     )
     up = alt.Y(
         "accuracy:Q",
         scale=span,
-        axis=alt.Axis(title="Right", format="%", tickCount=5, minExtent=_LEFT, domain=False),
+        axis=alt.Axis(title=say("Right"), format="%", tickCount=5, minExtent=_LEFT, domain=False),
     )
     told = [
-        alt.Tooltip("series:N", title="Probabilities"),
-        alt.Tooltip("confidence:Q", title="Given", format=".1%"),
-        alt.Tooltip("accuracy:Q", title="Right", format=".1%"),
-        alt.Tooltip("low:Q", title="95 % from", format=".1%"),
+        alt.Tooltip("series:N", title=say("Probabilities")),
+        alt.Tooltip("confidence:Q", title=say("Given"), format=".1%"),
+        alt.Tooltip("accuracy:Q", title=say("Right"), format=".1%"),
+        alt.Tooltip("low:Q", title=say("95 % from"), format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
-        alt.Tooltip("rows:Q", title="Rows", format=","),
+        alt.Tooltip("rows:Q", title=say("Rows"), format=","),
     ]
     perfect = alt.Chart(alt.NamedData(name="line")).mark_line(
         color=palette.muted, strokeDash=[4, 4], strokeWidth=1.2
     )
     bins = alt.Chart(alt.NamedData(name="bins")).encode(x=across, tooltip=told)
-    order = [SERVED, BEFORE]
+    order = [say(SERVED), say(BEFORE)]
     legend = alt.Legend(title=None, orient="top", offset=4)
     colour = alt.Color(
         "series:N",
@@ -99,7 +109,7 @@ def _diagram(palette: Palette) -> alt.LayerChart:
     shape = alt.Shape(
         "series:N", scale=alt.Scale(domain=order, range=["circle", "triangle-up"]), legend=legend
     )
-    served = bins.transform_filter(f"datum.series === '{SERVED}'")
+    served = bins.transform_filter(f"datum.series === '{say(SERVED)}'")
     return alt.LayerChart(
         height=260,
         layer=[
@@ -125,11 +135,13 @@ def _rows(palette: Palette) -> alt.Chart:
         ),
         y=alt.Y(
             "rows:Q",
-            axis=alt.Axis(title="Rows", tickCount=2, format="~s", minExtent=_LEFT, domain=False),
+            axis=alt.Axis(
+                title=say("Rows"), tickCount=2, format="~s", minExtent=_LEFT, domain=False
+            ),
         ),
         tooltip=[
-            alt.Tooltip("confidence:Q", title="Given", format=".1%"),
-            alt.Tooltip("rows:Q", title="Rows", format=","),
+            alt.Tooltip("confidence:Q", title=say("Given"), format=".1%"),
+            alt.Tooltip("rows:Q", title=say("Rows"), format=","),
         ],
     )
     return chart

@@ -8,17 +8,20 @@ import streamlit as st
 from dashboard import reading
 from dashboard.choices import publish
 from dashboard.choosing_rules import RulesInUse
+from dashboard.clock import times
 from dashboard.comparing import show_comparison
 from dashboard.frame import choose_run, find_runs, say_away, segments
+from dashboard.headings import show_table
 from dashboard.plain import DASH, plain
 from dashboard.playback import show_playback
+from dashboard.words import later, say
 from store.database import Database
 from store.errors import DatabaseUnavailableError
 from store.run_list import ListedRun
 from store.runs import LIVE
 from store.views import RunSummary
 
-PARTS = {"play": "Play back", "compare": "Compare rules"}
+PARTS = {"play": later("Play back"), "compare": later("Compare rules")}
 _ROWS = 5
 _TABLE = "run-list"
 
@@ -30,7 +33,7 @@ def show_replays(database: Database, in_use: RulesInUse | None = None) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
         run = choose_run(runs)
-        part = segments("What to do", "part", PARTS, "play")
+        part = segments(say("What to do"), "part", PARTS, "play")
     publish(run=run.name, part=part)
     try:
         _list(reading.listed_runs(database))
@@ -60,8 +63,8 @@ def tabulate(runs: Sequence[ListedRun]) -> pd.DataFrame:
 
 def _state(run: ListedRun) -> str:
     if run.name == LIVE:
-        return "● live"
-    return "✓ finished" if run.finished_at else "… running"
+        return say("● live")
+    return say("✓ finished") if run.finished_at else say("… running")
 
 
 def _list(runs: Sequence[ListedRun]) -> None:
@@ -70,8 +73,7 @@ def _list(runs: Sequence[ListedRun]) -> None:
         if numbers:
             st.session_state["run"] = runs[numbers[0]].name
 
-    time = st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", timezone="UTC", width=130)
-    st.dataframe(
+    show_table(
         tabulate(runs),
         key=_TABLE,
         hide_index=True,
@@ -80,15 +82,15 @@ def _list(runs: Sequence[ListedRun]) -> None:
             "Run": st.column_config.TextColumn(width=140),
             "State": st.column_config.TextColumn(width=90),
             "Documents": st.column_config.NumberColumn(format="localized", width=90),
-            "From": time,
-            "To": time,
+            "From": times(say("From"), 130),
+            "To": times(say("To"), 130),
             "Alerts": st.column_config.NumberColumn(format="localized", width=60),
-            "Begun": time,
-            "Finished": time,
+            "Begun": times(say("Begun"), 130),
+            "Finished": times(say("Finished"), 130),
         },
         on_select=picked,
         selection_mode="single-row",
-        alt="Runs, the newest first; select one to play it",
+        alt=say("Runs, the newest first; select one to play it"),
     )
 
 
@@ -96,7 +98,7 @@ def _show(database: Database, run: RunSummary, part: str, in_use: RulesInUse | N
     filled = reading.span(database, run.id)
     if filled is None:
         st.info(
-            "This run has no documents yet: there is nothing to play and nothing to judge.",
+            say("This run has no documents yet: there is nothing to play and nothing to judge."),
             icon=":material/hourglass_empty:",
         )
     elif part == "play":

@@ -7,13 +7,14 @@ import streamlit as st
 from dashboard import reading
 from dashboard.asking import Asked, ask, look_further_back, read_place, write_place
 from dashboard.choices import put
+from dashboard.clock import dated
 from dashboard.explaining import Explain
 from dashboard.exporting import as_csv, as_parquet
 from dashboard.found import COLUMNS, describe, show_found
 from dashboard.frame import AWAY, find_runs, say_away
 from dashboard.labelling import show_queue
-from dashboard.plain import dated
 from dashboard.reader import open_document, show_opened
+from dashboard.words import say
 from store.database import Database
 from store.errors import SearchCutError
 from store.search import READ, Page, Place, Search
@@ -35,7 +36,7 @@ def show_documents_page(database: Database, explain: Explain | None) -> None:
 def _show(database: Database, asked: Asked, explain: Explain | None) -> None:
     if asked.search is None:
         st.info(
-            "This run has no documents yet. They can be searched as they come in.",
+            say("This run has no documents yet. They can be searched as they come in."),
             icon=":material/hourglass_empty:",
         )
         return
@@ -44,13 +45,13 @@ def _show(database: Database, asked: Asked, explain: Explain | None) -> None:
     put(after=write_place(after))
     try:
         if asked.search.words and not reading.says_something(database, asked.search.words):
-            st.info("These words are too common to be searched for, or are none.")
+            st.info(say("These words are too common to be searched for, or are none."))
         elif asked.view == "queue":
             show_queue(database, asked.search, places, _turn, explain)
         else:
             _results(database, asked, places, explain)
     except SearchCutError as error:
-        st.warning(f"Nothing is shown: {error}.", icon=":material/timer_off:")
+        st.warning(say("Nothing is shown: {error}.", error=error), icon=":material/timer_off:")
 
 
 def _results(
@@ -69,11 +70,11 @@ def _results(
         _table(asked, page, after)
         _turning(page, places)
     elif after:
-        st.info("Nothing follows here.")
-        st.button("First page", key="first-page", on_click=_turn, args=([],))
+        st.info(say("Nothing follows here."))
+        st.button(say("First page"), key="first-page", on_click=_turn, args=([],))
     else:
         st.info(
-            "No documents here. Choose a longer span, other words or fewer filters.",
+            say("No documents here. Choose a longer span, other words or fewer filters."),
             icon=":material/search_off:",
         )
     show_opened(database, asked.run, explain)
@@ -84,11 +85,14 @@ def _say_how_far(page: Page) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="read-from"):
         st.text(
-            f"The newest {READ:,} documents of the span were searched, back to "
-            f"{dated(page.read_from)}."
+            say(
+                "The newest {most:,} documents of the span were searched, back to {read_from}.",
+                most=READ,
+                read_from=dated(page.read_from),
+            )
         )
         st.button(
-            "Search further back",
+            say("Search further back"),
             key="further",
             type="tertiary",
             icon=":material/history:",
@@ -114,7 +118,7 @@ def _turning(page: Page, places: list[Place]) -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="turning"):
         st.button(
-            "Back",
+            say("Back"),
             key="back",
             icon=":material/chevron_left:",
             disabled=not places,
@@ -122,7 +126,7 @@ def _turning(page: Page, places: list[Place]) -> None:
             args=(places[:-1],),
         )
         st.button(
-            "Next",
+            say("Next"),
             key="next",
             icon=":material/chevron_right:",
             disabled=page.after is None,
@@ -149,8 +153,8 @@ def _turn(places: list[Place]) -> None:
 
 
 def _export_button(database: Database, asked: Search) -> None:
-    if st.button("Export", key="export", icon=":material/download:", type="tertiary"):
-        with st.spinner("Reading what was found"):
+    if st.button(say("Export"), key="export", icon=":material/download:", type="tertiary"):
+        with st.spinner(say("Reading what was found")):
             rows, cut = reading.exported(database, asked)
             st.session_state["exported"] = (asked, len(rows), cut, as_csv(rows), as_parquet(rows))
 
@@ -163,7 +167,7 @@ def _exported(asked: Search) -> None:
     _download("Parquet", parquet, "application/vnd.apache.parquet")
     if cut:
         with st.container(width="content", key="exported-text"):
-            st.text(f"Cut after {count:,} texts: a shorter span holds the rest.")
+            st.text(say("Cut after {count:,} texts: a shorter span holds the rest.", count=count))
 
 
 def _download(name: str, content: bytes, mime: str) -> None:

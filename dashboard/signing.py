@@ -18,14 +18,17 @@ from dashboard.access import (
 )
 from dashboard.plain import plain
 from dashboard.wanted import keep_link
+from dashboard.words import later, say
 from store.alert_actions import LONGEST_AUTHOR
 
 _SAID = {
-    Standing.SIGNED_OUT: "Sign in to see this dashboard.",
-    Standing.SIGNED_IN_TOO_LONG_AGO: "You signed in too long ago. Sign in again.",
-    Standing.NOT_VERIFIED: "Your identity provider does not say that it has verified your e-mail "
-    "address, so nobody here can know you by it.",
-    Standing.NO_ROLE: "You have no role here. Whoever runs this dashboard can give you one.",
+    Standing.SIGNED_OUT: later("Sign in to see this dashboard."),
+    Standing.SIGNED_IN_TOO_LONG_AGO: later("You signed in too long ago. Sign in again."),
+    Standing.NOT_VERIFIED: later(
+        "Your identity provider does not say that it has verified your e-mail "
+        "address, so nobody here can know you by it."
+    ),
+    Standing.NO_ROLE: later("You have no role here. Whoever runs this dashboard can give you one."),
 }
 
 
@@ -39,12 +42,12 @@ def admit(access: Access) -> bool:
     with st.container(border=True, key="signing-in", width=520):
         if user.name:
             st.text(plain(user.name, LONGEST_AUTHOR))
-        st.markdown(_SAID[user.standing])
+        st.markdown(say(_SAID[user.standing]))
         if user.standing in {Standing.SIGNED_OUT, Standing.SIGNED_IN_TOO_LONG_AGO}:
             keep_link()
             _offer_login(access)
         else:
-            st.button("Sign out", key="sign-out", on_click=st.logout)
+            st.button(say("Sign out"), key="sign-out", on_click=st.logout)
     return False
 
 
@@ -70,8 +73,14 @@ def show_who() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="signed-in"):
         with st.container(width="content", key="signed-in-text"):
-            st.text(f"Signed in as {plain(user.name, LONGEST_AUTHOR)}, {user.role.label}")
-        st.button("Sign out", key="sign-out", on_click=st.logout, type="tertiary")
+            st.text(
+                say(
+                    "Signed in as {name}, {label}",
+                    name=plain(user.name, LONGEST_AUTHOR),
+                    label=user.role.label,
+                )
+            )
+        st.button(say("Sign out"), key="sign-out", on_click=st.logout, type="tertiary")
 
 
 def show_access() -> None:
@@ -80,15 +89,23 @@ def show_access() -> None:
     if user.role is None:
         return
     deeds = [str(deed) for deed in Deed if user.may(deed)]
-    may = f"may {', '.join(deeds)}" if deeds else "may look, and no more"
+    may = say("may {deeds}", deeds=", ".join(deeds)) if deeds else say("may look, and no more")
     if user.name is None:
-        who = (
-            f"Nobody signs in here: everybody who reaches this page has the role {user.role.label}"
+        who = say(
+            "Nobody signs in here: everybody who reaches this page has the role {label}",
+            label=user.role.label,
         )
-        st.text(f"{who} and {may}. Names are as people type them.")
+        st.text(say("{who} and {may}. Names are as people type them.", who=who, may=may))
     else:
         name = plain(user.name, LONGEST_AUTHOR)
-        st.text(f"People sign in here. You are {name}, have the role {user.role.label} and {may}.")
+        st.text(
+            say(
+                "People sign in here. You are {name}, have the role {label} and {may}.",
+                name=name,
+                label=user.role.label,
+                may=may,
+            )
+        )
 
 
 def may_act(deed: Deed) -> bool:
@@ -107,7 +124,7 @@ def ask_name(key: str) -> str:
     if current_user().name is not None:
         return ""
     name = st.text_input(
-        "Your name",
+        say("Your name"),
         value=st.session_state.get("analyst", ""),
         key=key,
         max_chars=LONGEST_AUTHOR,
@@ -125,10 +142,10 @@ def remember_name(name: str) -> None:
 def _offer_login(access: Access) -> None:
     providers = access.login.providers if access.login else ()
     if not providers:
-        st.button("Sign in", key="sign-in", on_click=st.login)
+        st.button(say("Sign in"), key="sign-in", on_click=st.login)
     for provider in providers:
         st.button(
-            f"Sign in with {plain(provider, 40)}",
+            say("Sign in with {provider}", provider=plain(provider, 40)),
             key=f"sign-in-{provider}",
             on_click=st.login,
             args=(provider,),

@@ -12,13 +12,14 @@ from dashboard.charts import draw
 from dashboard.plain import plain
 from dashboard.shares import wilson
 from dashboard.theme import Palette
+from dashboard.words import later, say
 from store.buckets import Sums
 from store.movement import Part
 
 MOST = 12
 """Sources that are shown, the largest."""
 
-_KINDS = {"news": "News", "comment": "Comments"}
+_KINDS = {"news": later("News"), "comment": later("Comments")}
 _ROW, _AROUND = 24, 46
 _COLUMNS = ["name", "documents", "negative"]
 
@@ -39,7 +40,11 @@ def by_kind(parts: Iterable[Part]) -> pd.DataFrame:
         sums[part.kind] = sums.get(part.kind, Sums()) + part.sums
     order = [*_KINDS, *sorted(set(sums) - set(_KINDS))]
     return tabulate(
-        [(_KINDS.get(kind, plain(kind, 20)), sums[kind]) for kind in order if kind in sums]
+        [
+            (say(_KINDS[kind]) if kind in _KINDS else plain(kind, 20), sums[kind])
+            for kind in order
+            if kind in sums
+        ]
     )
 
 
@@ -52,8 +57,11 @@ def tabulate(named: Sequence[tuple[str, Sums]]) -> pd.DataFrame:
         share=table["negative"] / table["documents"], low=low, high=high, rank=range(len(table))
     )
     pairs = zip(table["negative"], table["documents"], strict=True)
-    counted = pd.Series([f"{negative:,} of {held:,}" for negative, held in pairs], dtype=object)
-    return table.assign(counted=counted, told=table["name"] + ": " + counted + " negative")
+    counted = pd.Series(
+        [say("{negative:,} of {held:,}", negative=negative, held=held) for negative, held in pairs],
+        dtype=object,
+    )
+    return table.assign(counted=counted, told=table["name"] + ": " + counted + say(" negative"))
 
 
 def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str) -> None:
@@ -70,11 +78,11 @@ def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str
         y=rows,
         description="told:N",
         tooltip=[
-            alt.Tooltip("name:N", title="Of"),
-            alt.Tooltip("counted:N", title="Negative"),
-            alt.Tooltip("share:Q", title="Negative share", format=".0%"),
-            alt.Tooltip("low:Q", title="At least", format=".0%"),
-            alt.Tooltip("high:Q", title="At most", format=".0%"),
+            alt.Tooltip("name:N", title=say("Of")),
+            alt.Tooltip("counted:N", title=say("Negative")),
+            alt.Tooltip("share:Q", title=say("Negative share"), format=".0%"),
+            alt.Tooltip("low:Q", title=say("At least"), format=".0%"),
+            alt.Tooltip("high:Q", title=say("At most"), format=".0%"),
         ],
     )
     bar = base.mark_bar(height=5, cornerRadius=2, color=palette.negative, opacity=0.3)

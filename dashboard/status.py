@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard.plain import DASH, lasting, moment
+from dashboard.clock import in_zone, lasting, moment, place, zone_at
+from dashboard.plain import DASH
 from dashboard.view import View, is_going_on
+from dashboard.words import say
 from store.alertlog import Alert
 from store.buckets import Sums
 from store.runs import LIVE
@@ -22,17 +24,17 @@ def total(bins: Iterable[Bin]) -> Sums:
 def show_status(view: View, sums: Sums, firing: Sequence[Alert]) -> None:
     """Five figures of the view."""
     share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
-    age = f"{lasting(datetime.now(UTC) - view.newest)} ago"
+    age = say("{age} ago", age=lasting(datetime.now(UTC) - view.newest))
     figures = [
-        ("Firing alerts", str(len(firing)), "look below" if firing else "all calm"),
-        ("Documents", f"{sums.documents:,}", "in this span"),
-        ("Negative share", share, f"{sums.negative:,} negative"),
+        (say("Firing alerts"), str(len(firing)), say("look below") if firing else say("all calm")),
+        (say("Documents"), f"{sums.documents:,}", say("in this span")),
+        (say("Negative share"), share, say("{negative:,} negative", negative=sums.negative)),
         (
-            "Newest document",
+            say("Newest document"),
             moment(view.newest),
-            age if view.run.name == LIVE else f"{view.newest.year}, UTC",
+            age if view.run.name == LIVE else f"{in_zone(view.newest).year}, {place()}",
         ),
-        ("Dead letters", f"{view.run.dead_letters:,}", "in the whole run"),
+        (say("Dead letters"), f"{view.run.dead_letters:,}", say("in the whole run")),
     ]
     with st.container(key="status"):
         for label, value, note in figures:
@@ -46,8 +48,22 @@ def show_status(view: View, sums: Sums, firing: Sequence[Alert]) -> None:
 def describe(view: View) -> str:
     """What kind of run this is, in a line."""
     going_on = is_going_on(view.run)
-    kind = "Live" if view.run.name == LIVE else "Replay, still running" if going_on else "Replay"
-    first, last = moment(view.start), f"{moment(view.end)} {view.end.year}"
-    if view.start.year != view.end.year:
-        first += f" {view.start.year}"
-    return f"{kind} · {first} {DASH} {last} · times are UTC"
+    kind = (
+        say("Live")
+        if view.run.name == LIVE
+        else say("Replay, still running")
+        if going_on
+        else say("Replay")
+    )
+    years = [in_zone(at).year for at in (view.start, view.end)]
+    first, last = moment(view.start), f"{moment(view.end)} {years[1]}"
+    if years[0] != years[1]:
+        first += f" {years[0]}"
+    return say(
+        "{kind} · {first} {dash} {last} · times are {zone}",
+        kind=kind,
+        first=first,
+        dash=DASH,
+        last=last,
+        zone=zone_at(view.end),
+    )

@@ -14,6 +14,7 @@ import streamlit as st
 from classifier.prediction import SCALE
 from dashboard import reading
 from dashboard.choices import publish
+from dashboard.clock import dated
 from dashboard.explaining import Explain
 from dashboard.exporting import series_as_csv, series_as_parquet
 from dashboard.firing import SHOWN, show_fired
@@ -35,7 +36,7 @@ from dashboard.lines import (
     roll_with_usual,
     subtract,
 )
-from dashboard.plain import DASH, dated
+from dashboard.plain import DASH
 from dashboard.shares import wilson
 from dashboard.splitting import by_kind, by_source, draw_split
 from dashboard.status import describe, total
@@ -46,6 +47,7 @@ from dashboard.theme import Palette, palette_for
 from dashboard.timeline import mark
 from dashboard.usual import FEWEST
 from dashboard.view import KINDS, SPANS, Subject, View, bounds, is_going_on, usual_span
+from dashboard.words import say
 from store.alertlog import Alert
 from store.buckets import Sums
 from store.database import Database
@@ -78,7 +80,7 @@ def show_subject_page(database: Database, explain: Explain | None) -> None:
         return
     if asked is None:
         st.info(
-            "This run has no documents yet. They appear here as they come in.",
+            say("This run has no documents yet. They appear here as they come in."),
             icon=":material/hourglass_empty:",
         )
         return
@@ -90,7 +92,7 @@ def show_subject_page(database: Database, explain: Explain | None) -> None:
 def _ask(database: Database, runs: list[RunSummary]) -> tuple[Asked | None, RunSummary]:
     with st.container(horizontal=True, vertical_alignment="bottom", key="header", gap="medium"):
         run = choose_run(runs)
-        span = segments("Span", "span", SPANS, usual_span(run))
+        span = segments(say("Span"), "span", SPANS, usual_span(run))
         until = choose_until()
     filled = reading.span(database, run.id)
     if filled is None:
@@ -102,8 +104,8 @@ def _ask(database: Database, runs: list[RunSummary]) -> tuple[Asked | None, RunS
         subject = choose_subject(database, part)
         against = choose_other(database, part, subject)
         windows = windows_for(end - start)
-        window = segments("Rolling over", "window", windows, usual_window(end - start))
-        kind = segments("Kind", "kind", KINDS, "all")
+        window = segments(say("Rolling over"), "window", windows, usual_window(end - start))
+        kind = segments(say("Kind"), "kind", KINDS, "all")
     publish(
         run=run.name,
         span=span,
@@ -148,7 +150,7 @@ def _show(
         linked = {"run": run.name, "span": asked.span, "until": write_until(asked.until)}
         show_subject_documents(database, view, asked.subject, linked, explain)
     else:
-        st.info("No documents of it in this span. Choose a longer one, or another subject.")
+        st.info(say("No documents of it in this span. Choose a longer one, or another subject."))
 
 
 def _figures(database: Database, asked: Asked, view: View, alerts: list[Alert]) -> int:
@@ -170,15 +172,18 @@ def tell(sums: Sums, alerts: int, firing: int) -> list[tuple[str, str, str]]:
         low, high = (
             float(each.iloc[0]) for each in wilson(pd.Series([sums.negative]), pd.Series([held]))
         )
-        share, between = f"{sums.negative / held:.0%}", f"{low:.0%} {DASH} {high:.0%} is likely"
+        share, between = (
+            f"{sums.negative / held:.0%}",
+            say("{low:.0%} {dash} {high:.0%} is likely", low=low, dash=DASH, high=high),
+        )
         balance = f"{(sums.positive - sums.negative) / held:+.2f}"
         score = f"{sums.score_sum / held / SCALE:+.2f}"
     return [
-        ("Documents", f"{held:,}", "in this span"),
-        ("Negative share", share, between),
-        ("Net sentiment", balance, "positive less negative"),
-        ("Mean score", score, "from -1 to +1"),
-        ("Alerts", f"{alerts:,}", f"{firing:,} firing"),
+        (say("Documents"), f"{held:,}", say("in this span")),
+        (say("Negative share"), share, between),
+        (say("Net sentiment"), balance, say("positive less negative")),
+        (say("Mean score"), score, say("from -1 to +1")),
+        (say("Alerts"), f"{alerts:,}", say("{firing:,} firing", firing=firing)),
     ]
 
 
@@ -187,7 +192,9 @@ def _shares(
 ) -> None:
     subjects = [asked.subject, *([asked.against] if asked.against else [])]
     lines = [_line(database, view, asked.window, subject) for subject in subjects]
-    st.subheader(f"Negative share over {WINDOWS[asked.window]}", anchor=False)
+    st.subheader(
+        say("Negative share over {window}", window=say(WINDOWS[asked.window])), anchor=False
+    )
     _say_pruned(database, view)
     marks = mark(alerts, view.start, view.end, view.newest)
     draw_shares(view, lines, marks, palette, "subject-share")
@@ -197,8 +204,11 @@ def _shares(
         apart = subtract(lines[0].table, lines[1].table)
         draw_difference(view, apart, palette, "subject-difference")
         st.caption(
-            "The first less the second: above zero the first is the more negative. Where the band "
-            "(90 %) does not touch zero, chance alone hardly explains it."
+            say(
+                "The first less the second: above zero the first is the more negative. "
+                "Where the band (90 %) does not touch zero, chance alone hardly explains "
+                "it."
+            )
         )
     _downloads({line.name: line.table for line in lines})
 
@@ -207,15 +217,18 @@ def _say_pruned(database: Database, view: View) -> None:
     horizon = reading.run(database, view.run.name).documents_from
     if horizon is not None and view.start < horizon and view.step < timedelta(hours=1):
         st.caption(
-            f"Minutes and documents before {dated(horizon)} were pruned. Hours are kept: "
-            "windows of 1 day show them."
+            say(
+                "Minutes and documents before {horizon} were pruned. Hours are kept: "
+                "windows of 1 day show them.",
+                horizon=dated(horizon),
+            )
         )
 
 
 def _downloads(tables: dict[str, pd.DataFrame]) -> None:
     """The series as files, which are made when somebody asks."""
     with st.container(horizontal=True, vertical_alignment="center", key="series"):
-        st.caption("These numbers as", width="content")
+        st.caption(say("These numbers as"), width="content")
         for name, mime, made in (
             ("CSV", "text/csv", series_as_csv),
             ("Parquet", "application/vnd.apache.parquet", series_as_parquet),
@@ -230,28 +243,35 @@ def _downloads(tables: dict[str, pd.DataFrame]) -> None:
                 icon=":material/download:",
                 type="tertiary",
             )
-        st.caption("The bar over a chart saves it as a PNG.", width="content")
+        st.caption(say("The bar over a chart saves it as a PNG."), width="content")
 
 
 def _explained(asked: Asked) -> str:
     days = history(asked.window).days
-    said = (
-        "Around a line: where the share may well lie, given its documents (90 %). "
-        f"The line is thin where its window holds fewer than {FIRM} documents. "
+    said = say(
+        "Around a line: where the share may well lie, given its documents (90 "
+        "%). The line is thin where its window holds fewer than {firm} "
+        "documents. ",
+        firm=FIRM,
     )
     if asked.against:
-        return said + "Below: documents, the second's as a line."
+        return said + say("Below: documents, the second's as a line.")
     return said + (
-        f"Dotted: what was usual, by the {days} days before each window, once {FEWEST} documents "
-        "were seen. The band around it holds 19 of 20 windows while nothing happens. "
-        "Triangles: alerts. Below: documents, the negative ones in front."
+        say(
+            "Dotted: what was usual, by the {days} days before each window, once "
+            "{fewest} documents were seen. The band around it holds 19 of 20 windows "
+            "while nothing happens. Triangles: alerts. Below: documents, the "
+            "negative ones in front.",
+            days=days,
+            fewest=FEWEST,
+        )
     )
 
 
 def _fired(database: Database, view: View, alerts: list[Alert]) -> None:
     if not alerts:
         return
-    st.subheader("Alerts on it", anchor=False)
+    st.subheader(say("Alerts on it"), anchor=False)
     rules = sorted({(alert.rule, alert.key) for alert in alerts[:SHOWN]})
     show_fired(view, alerts, reading.cards_of(database, view.run.id, rules))
 
@@ -261,11 +281,11 @@ def _split(database: Database, asked: Asked, view: View, palette: Palette) -> No
     kinds, sources = by_kind(parts), by_source(parts)
     columns = st.columns(2, gap="large")
     with columns[0]:
-        st.subheader("News against comments", anchor=False)
-        draw_split(kinds, palette, "split-kinds", "Negative share of news and of comments")
+        st.subheader(say("News against comments"), anchor=False)
+        draw_split(kinds, palette, "split-kinds", say("Negative share of news and of comments"))
     with columns[1]:
-        st.subheader("By source", anchor=False)
-        draw_split(sources, palette, "split-sources", "Negative share by source")
+        st.subheader(say("By source"), anchor=False)
+        draw_split(sources, palette, "split-sources", say("Negative share by source"))
 
 
 def _part(view: View, subject: Subject) -> Slice:

@@ -8,13 +8,14 @@ import streamlit as st
 from dashboard import reading
 from dashboard.asking import ORDERS, ask_words
 from dashboard.choices import publish
+from dashboard.clock import dated
 from dashboard.explaining import Explain
 from dashboard.found import COLUMNS, describe, show_found
 from dashboard.frame import segments
 from dashboard.links import link
-from dashboard.plain import dated
 from dashboard.reader import open_document, show_opened
 from dashboard.view import Subject, View
+from dashboard.words import say
 from store.database import Database
 from store.errors import SearchCutError
 from store.search import Order, Search
@@ -30,10 +31,10 @@ def show_subject_documents(
     explain: Explain | None,
 ) -> None:
     """Draw the form, what it finds and what is open; ``linked`` is what a link on carries."""
-    st.subheader("Documents", anchor=False)
+    st.subheader(say("Documents"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
         words = ask_words()
-        order = segments("Order", "sort", ORDERS, "negative")
+        order = segments(say("Order"), "sort", ORDERS, "negative")
     publish(words=words, sort=order)
     named = {} if subject.scope == "all" else {subject.scope: subject.key}
     asked = Search(
@@ -49,11 +50,11 @@ def show_subject_documents(
     )
     try:
         if words and not reading.says_something(database, words):
-            st.info("These words are too common to be searched for, or are none.")
+            st.info(say("These words are too common to be searched for, or are none."))
         else:
             _results(database, view, asked, {**linked, **named, "words": words, "sort": order})
     except SearchCutError as error:
-        st.warning(f"Nothing is shown: {error}.", icon=":material/timer_off:")
+        st.warning(say("Nothing is shown: {error}.", error=error), icon=":material/timer_off:")
     show_opened(database, view.run, explain)
 
 
@@ -61,7 +62,7 @@ def _results(database: Database, view: View, asked: Search, linked: dict[str, st
     page = reading.found(database, asked, None, ROWS)
     if not page.rows:
         st.info(
-            "No documents here. Choose a longer span, other words or all kinds.",
+            say("No documents here. Choose a longer span, other words or all kinds."),
             icon=":material/search_off:",
         )
         return
@@ -73,9 +74,13 @@ def _results(database: Database, view: View, asked: Search, linked: dict[str, st
 
     with st.container(horizontal=True, vertical_alignment="center", key="count"):
         with st.container(width="content", key="count-text"):
-            first = f", the first {ROWS} are below" if page.after else ""
-            since = f", read back to {dated(page.read_from)}" if page.read_from else ""
+            first = say(", the first {rows} are below", rows=ROWS) if page.after else ""
+            since = (
+                say(", read back to {read_from}", read_from=dated(page.read_from))
+                if page.read_from
+                else ""
+            )
             st.text(f"{describe(page)}{first}{since}")
-        link("documents", "All of them, filters and export", ":material/search:", **linked)
+        link("documents", say("All of them, filters and export"), ":material/search:", **linked)
     order = [name for name in COLUMNS if name != "Apart" or asked.order is Order.UNCERTAIN]
     show_found(page.rows, key, picked, order)

@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 
 from dashboard.view import View
+from dashboard.words import later
 from store.views import MONDAY, RunSummary
 
-WINDOWS = {"15m": "15 min", "1h": "1 h", "1d": "1 day"}
+WINDOWS = {"15m": later("15 min"), "1h": later("1 h"), "1d": later("1 day")}
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _LENGTHS = {"15m": 15 * _MINUTE, "1h": _HOUR, "1d": _DAY}

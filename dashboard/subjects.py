@@ -9,11 +9,12 @@ from dashboard import reading
 from dashboard.choices import restore
 from dashboard.firing import subject_of
 from dashboard.view import EVERYTHING, Subject, View, subject_at
+from dashboard.words import later, say
 from store.alertlog import Alert
 from store.database import Database
 from store.views import Slice
 
-SCOPES = {"topic": "Topic", "symbol": "Symbol", "source": "Source"}
+SCOPES = {"topic": later("Topic"), "symbol": later("Symbol"), "source": later("Source")}
 _NOTHING = ""
 
 
@@ -21,7 +22,7 @@ def name_of(address: str) -> str:
     """How a subject's address is said on screen, in plain text."""
     subject = subject_at(address)
     scope = SCOPES.get(subject.scope)
-    return f"{scope}: {subject.label}" if scope else subject.label
+    return f"{say(scope)}: {subject.label}" if scope else subject.label
 
 
 def addresses_in(database: Database, part: Slice, *named: str | None) -> list[str]:
@@ -42,7 +43,7 @@ def choose_subject(database: Database, part: Slice) -> Subject:
     addresses = addresses_in(database, part, *named)
     restore("subject", addresses, EVERYTHING.address)
     chosen = st.selectbox(
-        "Topic, symbol or source", addresses, key="subject", format_func=name_of, width=330
+        say("Topic, symbol or source"), addresses, key="subject", format_func=name_of, width=330
     )
     return subject_at(str(chosen))
 
@@ -53,10 +54,10 @@ def choose_other(database: Database, part: Slice, subject: Subject) -> Subject |
     addresses = [_NOTHING, *addresses_in(database, part, *named)]
     restore("against", addresses, _NOTHING)
     chosen = st.selectbox(
-        "Compare with",
+        say("Compare with"),
         addresses,
         key="against",
-        format_func=lambda address: name_of(address) if address else "Nothing",
+        format_func=lambda address: name_of(address) if address else say("Nothing"),
         width=330,
     )
     other = subject_at(str(chosen)) if chosen else None

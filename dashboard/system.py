@@ -11,8 +11,9 @@ from dashboard import reading, tables
 from dashboard.access import AccessDeniedError, Deed
 from dashboard.acting import try_dead_letters
 from dashboard.choices import publish
+from dashboard.clock import dated, in_zone, lasting, moment, place
 from dashboard.frame import AWAY, choose_run, find_runs, say_away
-from dashboard.plain import DASH, dated, lasting, moment, plain
+from dashboard.plain import DASH, plain
 from dashboard.rates import (
     BEFORE,
     draw_rates,
@@ -24,6 +25,7 @@ from dashboard.rates import (
 from dashboard.signing import current_user, may_act, show_access, stay
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
+from dashboard.words import say
 from store.database import Database
 from store.errors import UnknownRunError
 from store.runs import LIVE
@@ -56,7 +58,7 @@ def show_system(database: Database, dry_run: DryRun | None) -> None:
     publish(run=run.name)
     live = st.fragment(_live, run_every=reading.REFRESH if is_going_on(run) else None)
     live(database, run.id, dry_run)
-    st.subheader("Access", anchor=False)
+    st.subheader(say("Access"), anchor=False)
     show_access()
 
 
@@ -91,15 +93,15 @@ def _flow(database: Database, run: RunSummary, now: datetime) -> None:
     hours = reading.bins(database, week, _HOUR) if filled else []
     usual = usual_rates(hours, filled[0], start) if filled else {}
     _figures(database, run, now, recent_rate(bins, end), usual.get(end.hour))
-    st.subheader("Documents a minute", anchor=False)
+    st.subheader(say("Documents a minute"), anchor=False)
     if filled is None:
         st.info(
-            "This run has no documents yet. They appear here as they come in.",
+            say("This run has no documents yet. They appear here as they come in."),
             icon=":material/hourglass_empty:",
         )
         return
-    note = "The line is what is usual: the median of the same hour over the 7 days before."
-    st.caption(note if usual else "Nothing to compare with yet: the run is younger than that.")
+    note = say("The line is what is usual: the median of the same hour over the 7 days before.")
+    st.caption(note if usual else say("Nothing to compare with yet: the run is younger than that."))
     draw_rates(tabulate(bins, usual, start, last), start, last, palette_for(st.context.theme.type))
 
 
@@ -112,28 +114,34 @@ def _figures(
     times = [at for at in known if at is not None]
     slowest = min(times) if times and len(times) == len(known) else None
     waiting = reading.notifications(database)
-    compared = "nothing to compare with" if usual is None else f"usual at this hour: {usual:.1f}"
+    compared = (
+        say("nothing to compare with")
+        if usual is None
+        else say("usual at this hour: {usual:.1f}", usual=usual)
+    )
     figures = [
-        ("Documents a minute", f"{rate:.1f}", compared),
+        (say("Documents a minute"), f"{rate:.1f}", compared),
         (
-            "Publish lag",
+            say("Publish lag"),
             tables.seconds(lag.median) if lag and live else DASH,
-            f"95 % under {tables.seconds(lag.high)}" if lag and live else "of the live run only",
+            say("95 % under {high}", high=tables.seconds(lag.high))
+            if lag and live
+            else say("of the live run only"),
         ),
         (
-            "Watermark",
+            say("Watermark"),
             DASH if slowest is None else lasting(now - slowest) if live else moment(slowest),
-            "a partition has sent nothing"
+            say("a partition has sent nothing")
             if slowest is None
-            else "behind the clock"
+            else say("behind the clock")
             if live
-            else f"{slowest.year}, UTC",
+            else f"{in_zone(slowest).year}, {place()}",
         ),
-        ("Dead letters", f"{run.dead_letters:,}", "in the whole run"),
+        (say("Dead letters"), f"{run.dead_letters:,}", say("in the whole run")),
         (
-            "Notifications",
+            say("Notifications"),
             f"{waiting.get('pending', 0):,}",
-            f"wait; {waiting.get('dead', 0):,} given up",
+            say("wait; {dead:,} given up", dead=waiting.get("dead", 0)),
         ),
     ]
     with st.container(key="status"):
@@ -142,20 +150,20 @@ def _figures(
 
 
 def _partitions(database: Database, run: RunSummary, now: datetime) -> None:
-    st.subheader("Partitions", anchor=False)
+    st.subheader(say("Partitions"), anchor=False)
     states = reading.partitions(database, run.id)
     if not states:
-        st.info("No partition has been read yet.")
+        st.info(say("No partition has been read yet."))
         return
     tables.show_partitions(states, now if run.name == LIVE else None)
 
 
 def _dead_letters(database: Database, run: RunSummary, dry_run: DryRun | None) -> None:
-    st.subheader("Dead letters", anchor=False)
+    st.subheader(say("Dead letters"), anchor=False)
     reasons = reading.reasons(database, run.id)
     if not reasons:
         with st.container(border=True, key="calm"):
-            st.markdown(":green[:material/check_circle:] Nothing was turned away.")
+            st.markdown(say(":green[:material/check_circle:] Nothing was turned away."))
         return
     examples = [
         letter
@@ -173,18 +181,20 @@ def _dead_letters(database: Database, run: RunSummary, dry_run: DryRun | None) -
 def _requeue(run: RunSummary, dry_run: DryRun | None) -> None:
     """How dead letters are tried again; it is a command that does it, since it takes the model."""
     st.caption(
-        "A newer version may read what an older one turned away. This command tries all of them "
-        "again, and counts each once:"
+        say(
+            "A newer version may read what an older one turned away. This command "
+            "tries all of them again, and counts each once:"
+        )
     )
     name = shlex.quote(plain(run.name, 200))
     st.code(f"tapewatch dead-letters requeue --run {name} --apply", language=None)
     if (
         dry_run
         and may_act(Deed.TRY_DEAD_LETTERS)
-        and st.button("What would come of it?", key="dry-run", icon=":material/science:")
+        and st.button(say("What would come of it?"), key="dry-run", icon=":material/science:")
     ):
         try:
-            with st.spinner("Reading them again"):
+            with st.spinner(say("Reading them again")):
                 told = try_dead_letters(current_user(), run.name, dry_run)
                 st.session_state["dry-run-told"] = (run.id, told)
         except AccessDeniedError as error:
@@ -197,10 +207,10 @@ def _requeue(run: RunSummary, dry_run: DryRun | None) -> None:
 def describe(told: Prospects) -> str:
     """What would come of requeueing, in a line."""
     words = {
-        "mended": "would become documents",
-        "still_rejected": "would be turned away again",
-        "too_many_replays": "were tried too often",
-        "payload_cut": "were too large to be kept whole",
+        "mended": say("would become documents"),
+        "still_rejected": say("would be turned away again"),
+        "too_many_replays": say("were tried too often"),
+        "payload_cut": say("were too large to be kept whole"),
     }
     order = [*words, *(name for name in told.prospects if name not in words)]
     parts = [
@@ -209,30 +219,30 @@ def describe(told: Prospects) -> str:
         if told.prospects.get(name)
     ]
     why = ", ".join(f"{plain(name, 40)} {count:,}" for name, count in told.reasons.items())
-    return "; ".join(parts or ["there are none"]) + (f" ({why})" if why else "") + "."
+    return "; ".join(parts or [say("there are none")]) + (f" ({why})" if why else "") + "."
 
 
 def _models(database: Database, run: RunSummary) -> None:
-    st.subheader("Models", anchor=False)
+    st.subheader(say("Models"), anchor=False)
     used = reading.models_used(database, run.id)
     if used:
         tables.show_models(used)
     else:
-        st.info("No document was scored yet.")
+        st.info(say("No document was scored yet."))
 
 
 def _deliveries(database: Database, now: datetime) -> None:
-    st.subheader("Deliveries", anchor=False)
+    st.subheader(say("Deliveries"), anchor=False)
     since = now.replace(minute=0, second=0, microsecond=0) - _DELIVERIES
     outcomes = reading.outcomes(database, since)
     if outcomes:
         tables.show_outcomes(outcomes)
     else:
-        st.info("Nobody was told anything in the last 7 days.")
+        st.info(say("Nobody was told anything in the last 7 days."))
 
 
 def _storage(database: Database, run: RunSummary) -> None:
-    st.subheader("Storage", anchor=False)
+    st.subheader(say("Storage"), anchor=False)
     found = reading.run(database, run.name)
     st.caption(_horizon([found.documents_from, found.hours_from]))
     tables.show_sizes(reading.table_sizes(database))
@@ -241,6 +251,13 @@ def _storage(database: Database, run: RunSummary) -> None:
 def _horizon(moments: Sequence[datetime | None]) -> str:
     documents, hours = (dated(at) if at else None for at in moments)
     if documents is None:
-        return "All runs together. Nothing of this run was pruned."
-    kept = f"All runs together. Of this run, documents and minutes are kept from {documents} on"
-    return f"{kept}, hours from {hours} on." if hours else f"{kept}, all hours."
+        return say("All runs together. Nothing of this run was pruned.")
+    kept = say(
+        "All runs together. Of this run, documents and minutes are kept from {documents} on",
+        documents=documents,
+    )
+    return (
+        say("{kept}, hours from {hours} on.", kept=kept, hours=hours)
+        if hours
+        else say("{kept}, all hours.", kept=kept)
+    )

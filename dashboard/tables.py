@@ -8,7 +8,10 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard.plain import DASH, lasting, plain
+from dashboard.clock import lasting, times
+from dashboard.headings import show_table
+from dashboard.plain import DASH, plain
+from dashboard.words import say
 from store.deadletters import DeadLetterRow
 from store.health import ModelUse, OutcomeCount, PartitionState, ReasonCount, TableSize
 
@@ -76,20 +79,22 @@ def show_partitions(states: Sequence[PartitionState], now: datetime | None) -> N
     _show(
         tabulate_partitions(states, now),
         "partitions",
-        "Checkpoints of each partition",
+        say("Checkpoints of each partition"),
         {
             "Partition": st.column_config.TextColumn(width=200),
             "Next offset": st.column_config.NumberColumn(format="localized", width=100),
-            "Newest event": _moment("Newest event (UTC)", 150),
+            "Newest event": times(say("Newest event"), 150),
             "Behind": st.column_config.TextColumn(
-                width=110, help="Behind the newest of all partitions, in event time"
+                width=110, help=say("Behind the newest of all partitions, in event time")
             ),
             "Late": st.column_config.NumberColumn(
-                format="localized", width=70, help="Documents that came too late for their window"
+                format="localized",
+                width=70,
+                help=say("Documents that came too late for their window"),
             ),
-            "Moved": _moment("Moved (UTC)", 150),
+            "Moved": times(say("Moved"), 150),
             "Quiet for": st.column_config.TextColumn(
-                width=110, help="Since its checkpoint moved last"
+                width=110, help=say("Since its checkpoint moved last")
             ),
         },
         order=[*columns, "Quiet for"] if now else columns,
@@ -102,11 +107,11 @@ def show_reasons(reasons: Sequence[ReasonCount]) -> None:
     _show(
         pd.DataFrame(counts, columns=["Reason", "Records", "Newest"]),
         "reasons",
-        "Dead letters by reason",
+        say("Dead letters by reason"),
         {
             "Reason": st.column_config.TextColumn(width=140),
             "Records": st.column_config.NumberColumn(format="localized", width=80),
-            "Newest": _moment("Newest (UTC)", 140),
+            "Newest": times(say("Newest"), 140),
         },
     )
 
@@ -116,7 +121,7 @@ def show_examples(examples: Sequence[DeadLetterRow]) -> None:
     _show(
         tabulate_examples(examples),
         "examples",
-        "The newest dead letters of each reason",
+        say("The newest dead letters of each reason"),
         {
             "Reason": st.column_config.TextColumn(width=110),
             "Position": st.column_config.TextColumn(width=130),
@@ -124,9 +129,9 @@ def show_examples(examples: Sequence[DeadLetterRow]) -> None:
             "Begins with": st.column_config.TextColumn(width=260),
             "Bytes": st.column_config.NumberColumn(format="localized", width=80),
             "Tried": st.column_config.NumberColumn(
-                width=60, help="How often it was tried again and turned away"
+                width=60, help=say("How often it was tried again and turned away")
             ),
-            "Received": _moment("Received (UTC)", 140),
+            "Received": times(say("Received"), 140),
         },
     )
 
@@ -139,14 +144,14 @@ def show_models(used: Sequence[ModelUse]) -> None:
     _show(
         pd.DataFrame(rows, columns=["Version", "Documents", "Newest", "First used"]),
         "models",
-        "Model versions of the newest documents",
+        say("Model versions of the newest documents"),
         {
             "Version": st.column_config.TextColumn(width=190),
             "Documents": st.column_config.NumberColumn(
-                format="localized", width=90, help="Among the newest 5,000 of the run"
+                format="localized", width=90, help=say("Among the newest 5,000 of the run")
             ),
-            "Newest": _moment("Newest one (UTC)", 135),
-            "First used": _moment("First used (UTC)", 135),
+            "Newest": times(say("Newest one")),
+            "First used": times(say("First used")),
         },
     )
 
@@ -157,11 +162,11 @@ def show_outcomes(outcomes: Sequence[OutcomeCount]) -> None:
     _show(
         pd.DataFrame(rows, columns=["Outcome", "Attempts", "Newest"]),
         "outcomes",
-        "Attempts at delivery in the last 7 days, by outcome",
+        say("Attempts at delivery in the last 7 days, by outcome"),
         {
             "Outcome": st.column_config.TextColumn(width=160),
             "Attempts": st.column_config.NumberColumn(format="localized", width=90),
-            "Newest": _moment("Newest (UTC)", 150),
+            "Newest": times(say("Newest"), 150),
         },
     )
 
@@ -173,7 +178,7 @@ def show_sizes(sizes: Sequence[TableSize]) -> None:
     if others:
         shown.append(
             TableSize(
-                f"{len(others)} others",
+                say("{others} others", others=len(others)),
                 sum(each.rows for each in others),
                 sum(each.table_bytes for each in others),
                 sum(each.index_bytes for each in others),
@@ -192,11 +197,14 @@ def show_sizes(sizes: Sequence[TableSize]) -> None:
     _show(
         pd.DataFrame(rows, columns=["Table", "Rows", "Data", "Indexes", "Share"]),
         "sizes",
-        "Tables by size on disk",
+        say("Tables by size on disk"),
         {
             "Table": st.column_config.TextColumn(width=170),
             "Rows": st.column_config.NumberColumn(
-                "Rows, about", format="localized", width=110, help="By PostgreSQL's statistics"
+                say("Rows, about"),
+                format="localized",
+                width=110,
+                help=say("By PostgreSQL's statistics"),
             ),
             "Data": st.column_config.TextColumn(width=90),
             "Indexes": st.column_config.TextColumn(width=90),
@@ -212,12 +220,6 @@ def _behind(newest: datetime | None, event: datetime | None) -> str:
     return DASH if newest is None or event is None else lasting(newest - event)
 
 
-def _moment(label: str, width: int) -> ColumnConfig:
-    return st.column_config.DatetimeColumn(
-        label, format="D MMM YYYY HH:mm", timezone="UTC", width=width
-    )
-
-
 def _show(  # noqa: PLR0913 - what a table is made of
     table: pd.DataFrame,
     key: str,
@@ -227,7 +229,7 @@ def _show(  # noqa: PLR0913 - what a table is made of
     order: Sequence[str] | None = None,
     width: Literal["stretch", "content"] = "stretch",
 ) -> None:
-    st.dataframe(
+    show_table(
         table,
         key=key,
         hide_index=True,

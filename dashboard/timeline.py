@@ -11,10 +11,12 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts import draw, made_once, milliseconds, time_axis, when
-from dashboard.plain import moment, plain
+from dashboard.clock import both
+from dashboard.plain import plain
 from dashboard.shares import wilson
 from dashboard.theme import Palette
 from dashboard.view import View
+from dashboard.words import say
 from store.alertlog import Alert
 from store.views import MONDAY, Bin
 
@@ -44,13 +46,13 @@ def draw_timeline(  # noqa: PLR0913 - what is drawn, and up to when
         _share_chart(view.start, view.end, palette, labelled=len(marks) <= NAMED),
         {"steps": steps, "marks": marks, "chosen": shaded},
         key="share",
-        description="Rolling share of negative documents, with the alerts that fired",
+        description=say("Rolling share of negative documents, with the alerts that fired"),
     )
     draw(
         _volume_chart(view.start, view.end, palette),
         {"steps": steps, "chosen": shaded},
         key="volume",
-        description="Documents over time, the negative ones in front",
+        description=say("Documents over time, the negative ones in front"),
     )
 
 
@@ -94,8 +96,8 @@ def mark(alerts: Iterable[Alert], start: datetime, end: datetime, newest: dateti
             milliseconds(max(alert.fired_at, start)),
             milliseconds(min(alert.resolved_at or max(newest, alert.fired_at), end)),
             " · ".join(filter(None, (plain(alert.rule, 40), plain(alert.key, 40)))),
-            f"{moment(alert.fired_at)} UTC",
-            f"{moment(alert.resolved_at)} UTC" if alert.resolved_at else "still firing",
+            both(alert.fired_at),
+            both(alert.resolved_at) if alert.resolved_at else say("still firing"),
         )
         for alert in alerts
         if alert.fired_at < end and (alert.resolved_at is None or alert.resolved_at > start)
@@ -124,9 +126,9 @@ def _share_chart(
     hover = steps.mark_rule(strokeOpacity=0, strokeWidth=8).encode(
         x="end:Q",
         tooltip=[
-            alt.Tooltip("when:N", title="Up to the end of"),
-            alt.Tooltip("share:Q", title="Negative share", format=".0%"),
-            alt.Tooltip("held:Q", title="Documents in the window", format=","),
+            alt.Tooltip("when:N", title=say("Up to the end of")),
+            alt.Tooltip("share:Q", title=say("Negative share"), format=".0%"),
+            alt.Tooltip("held:Q", title=say("Documents in the window"), format=","),
         ],
     )
     return alt.LayerChart(
@@ -144,9 +146,9 @@ def _share_chart(
 def alert_marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
     """The layers that mark what ``mark`` made, to be laid over a chart of time."""
     told = [
-        alt.Tooltip("alert:N", title="Alert"),
-        alt.Tooltip("fired:N", title="Fired"),
-        alt.Tooltip("resolved:N", title="Resolved"),
+        alt.Tooltip("alert:N", title=say("Alert")),
+        alt.Tooltip("fired:N", title=say("Fired")),
+        alt.Tooltip("resolved:N", title=say("Resolved")),
     ]
     marks = alt.Chart(alt.NamedData(name="marks")).encode(x="start:Q", tooltip=told)
     red, top = palette.negative, alt.value(0)
@@ -175,9 +177,9 @@ def _volume_chart(start: datetime, end: datetime, palette: Palette) -> alt.Layer
         x="start:Q",
         x2="end:Q",
         tooltip=[
-            alt.Tooltip("when:N", title="Time"),
-            alt.Tooltip("documents:Q", title="Documents", format=","),
-            alt.Tooltip("negative:Q", title="Negative", format=","),
+            alt.Tooltip("when:N", title=say("Time")),
+            alt.Tooltip("documents:Q", title=say("Documents"), format=","),
+            alt.Tooltip("negative:Q", title=say("Negative"), format=","),
         ],
     )
     everything = bars.mark_rect(color=palette.volume)

@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard.charts import draw
 from dashboard.plain import plain
 from dashboard.theme import Palette
+from dashboard.words import say
 from store.movement import Change
 
 MOST = 30
@@ -77,7 +78,12 @@ def tabulate(changes: Sequence[Change]) -> pd.DataFrame:
         balance = sums.positive - sums.negative
         net, shade = balance / sums.documents, balance / (sums.documents + _HELD_BACK)
         name, sign = plain(key, 20), _sign(net)
-        told = f"{name}: {sums.documents:,} documents, net sentiment {net:+.2f}"
+        told = say(
+            "{name}: {documents:,} documents, net sentiment {net:+.2f}",
+            name=name,
+            documents=sums.documents,
+            net=net,
+        )
         place = (x / _ASPECT, y, width / _ASPECT, height)
         rows.append((key, name, sums.documents, net, shade, sign, f"{sign} {name}", told, *place))
     table = pd.DataFrame(rows, columns=_COLUMNS)
@@ -98,7 +104,7 @@ def draw_treemap(
             domain=list(_NETS), range=list(reversed(palette.heat)), clamp=True, interpolate="rgb"
         ),
         legend=alt.Legend(
-            title="Net sentiment",
+            title=say("Net sentiment"),
             orient="top",
             format="+.1f",
             values=[-0.6, 0, 0.4],
@@ -121,9 +127,9 @@ def draw_treemap(
                 chosen, alt.value(palette.text), alt.value(palette.background), empty=False
             ),
             tooltip=[
-                alt.Tooltip("name:N", title="Symbol"),
-                alt.Tooltip("documents:Q", title="Documents", format=","),
-                alt.Tooltip("net:Q", title="Net sentiment", format="+.2f"),
+                alt.Tooltip("name:N", title=say("Symbol")),
+                alt.Tooltip("documents:Q", title=say("Documents"), format=","),
+                alt.Tooltip("net:Q", title=say("Net sentiment"), format="+.2f"),
             ],
             description="told:N",
         )
@@ -142,7 +148,7 @@ def draw_treemap(
         ),
         {"symbols": table},
         key=key,
-        description="Symbols by documents, with their net sentiment",
+        description=say("Symbols by documents, with their net sentiment"),
         on_select=on_select,
     )
 

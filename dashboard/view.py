@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboard.plain import plain
+from dashboard.words import later, say
 from store.runs import LIVE
 from store.views import MONDAY, RunSummary, Slice
 
-KINDS = {"all": "All", "news": "News", "comment": "Comments"}
-SPANS = {"6h": "6 h", "24h": "24 h", "3d": "3 days", "all": "Whole run"}
+KINDS = {"all": later("All"), "news": later("News"), "comment": later("Comments")}
+SPANS = {"6h": later("6 h"), "24h": later("24 h"), "3d": later("3 days"), "all": later("Whole run")}
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _LENGTHS = {"6h": 6 * _HOUR, "24h": _DAY, "3d": 3 * _DAY}
@@ -34,7 +35,7 @@ class Subject:
     @property
     def label(self) -> str:
         """How it is named on screen."""
-        return plain(self.key, 60) if self.scope != "all" else "All documents"
+        return plain(self.key, 60) if self.scope != "all" else say("All documents")
 
     @property
     def address(self) -> str:

@@ -25,6 +25,14 @@ def test_every_package_is_installed():
     assert sorted(listed) == sorted(found)
 
 
+def test_every_language_of_the_dashboard_is_installed():
+    (pattern,) = PROJECT["tool"]["setuptools"]["package-data"]["dashboard"]
+    held = {path.suffix for path in (ROOT / "dashboard").rglob("*") if path.is_file()}
+
+    assert list((ROOT / "dashboard").glob(pattern))
+    assert held - {".pyc"} == {".py", ".po"}
+
+
 def test_whatever_a_module_imports_is_asked_for():
     project = PROJECT["project"]
     extras = [extra for some in project["optional-dependencies"].values() for extra in some]
