@@ -16,6 +16,7 @@ from dashboard.frame import segments
 from dashboard.model_card import Card, HeadFigures, Interval
 from dashboard.plain import DASH, plain
 from dashboard.reliability import describe, draw_reliability
+from dashboard.status import show_figures
 from dashboard.theme import palette_for
 
 HEADS = {"topic": "Topic", "sentiment": "Sentiment"}
@@ -89,9 +90,7 @@ def _figures(card: Card) -> None:
     errors = {head: found[1].ece for head, found in known.items() if found and found[1].ece}
     told = " / ".join(f"{error:.1%}" for error in errors.values())
     figures.append(("Calibration error", told or DASH, " / ".join(errors) or "not measured"))
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures)
     tests = "; ".join(plain(found[0], 80) for found in known.values() if found)
     if tests:
         with st.container(key="count-text"):

@@ -24,6 +24,7 @@ from dashboard.backtests import Backtest
 from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
 from dashboard.lanes import BARS, LANES, draw_lanes, subject_name, tabulate_lanes
 from dashboard.plain import DASH, dated, lasting, plain
+from dashboard.status import show_figures
 from dashboard.theme import palette_for
 from store.views import RunSummary
 
@@ -94,9 +95,7 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
         ("Only B", f"{len(found.gone):,}", "A has none then"),
         ("Judged", lasting(until - sides["A"].span.after), f"{weeks:.1f} weeks"),
     ]
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures)
 
 
 def _lanes(a: Result, b: Result, alone: set[int], known: Known | None) -> None:

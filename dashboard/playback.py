@@ -19,7 +19,7 @@ from dashboard.frame import say_away, segments
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.moments import Reel
 from dashboard.plain import DASH, dated, lasting, moment, plain
-from dashboard.status import total
+from dashboard.status import show_figures, total
 from dashboard.theme import palette_for
 from dashboard.timeline import draw_timeline
 from dashboard.view import (
@@ -283,9 +283,7 @@ def _figures(
         ("Documents", f"{sums.documents:,}", f"up to then, {SPANS[played.span].lower()}"),
         ("Negative share", share, f"{sums.negative:,} negative"),
     ]
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures, alarming={figures[1][0]} if firing else ())
 
 
 def _topics(database: Database, played: Played, view: View, at: datetime) -> None:
