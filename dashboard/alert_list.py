@@ -14,7 +14,7 @@ ALL_DOCUMENTS = "all documents"
 SIGNS = {
     "firing": "▲ firing",
     "recovering": "△ recovering",
-    "resolved": "● ended",
+    "resolved": "✓ resolved",
     "no_data": "○ no data",
     "error": "✕ error",
     "pending": "◌ pending",
@@ -101,6 +101,7 @@ def show_list(
         key=key,
         column_order=[str(name) for name in table if active or name not in _OF_ACTIVE],
         hide_index=True,
+        placeholder=DASH,
         height=min(390, 38 + 35 * len(rows)),
         column_config={
             "State": st.column_config.TextColumn(width=110),

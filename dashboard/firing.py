@@ -10,7 +10,7 @@ import streamlit as st
 from alerts.cards import facts
 from alerts.links import alert_id
 from dashboard.links import go_to, link
-from dashboard.plain import lasting, moment, plain
+from dashboard.plain import DASH, lasting, moment, plain
 from dashboard.view import Subject, View
 from store.alertlog import Alert
 from store.cards import CardRow
@@ -191,7 +191,9 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
         f"value {_value(alert)} over {alert.documents:,} documents when it fired, "
         f"{moment(alert.fired_at)} UTC; {ended}"
     )
-    with st.container(horizontal=True, vertical_alignment="center", width="stretch"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", width="stretch", key=f"alert-head-{number}"
+    ):
         show_badge(alert.severity)
         with st.container(key=f"alert-name-{number}", width="content"):
             st.text(f"{subject_of(alert).label} · {plain(alert.rule, 80)}")
@@ -205,6 +207,7 @@ def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
         tabulate(alerts, newest),
         key=key,
         hide_index=True,
+        placeholder=DASH,
         column_config={"Fired": times, "Resolved": times},
     )
 
