@@ -26,7 +26,13 @@ _TICKS = (
     *(_DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY, 28 * _DAY, 56 * _DAY, 112 * _DAY, 364 * _DAY),
 )
 _MOST_TICKS = 13
-_LABEL = "utcFormat(datum.value, datum.value % 86400000 ? '%H:%M' : '%e %b')"
+_LABEL = (
+    "datum.value % 86400000 === 0 ? utcFormat(datum.value, '%e %b') : datum.index > 0 ? "
+    "utcFormat(datum.value, '%H:%M') : [utcFormat(datum.value, '%H:%M'), "
+    "utcFormat(datum.value, '%e %b')]"
+)
+"""Midnight has its date, and the first time too, below it: a short span has no midnight."""
+
 _LONG_LABEL = "utcFormat(datum.value, '%e %b %Y')"
 
 
