@@ -8,7 +8,7 @@ TEST_TOOLS := .venv/.test-tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test bench lint format clean
+.PHONY: help install demo test bench gallery lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(TEST_TOOLS) ## Run the tests; ARGS="-k words" for some of them
 
 bench: $(TEST_TOOLS) ## Measure; ARGS="engine store" for some of the benchmarks
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+gallery: $(TEST_TOOLS) ## Make the pictures of docs/gallery.md anew; ARGS="alert system" for some of them
+	$(BIN)/python tests/gallery.py $(ARGS)
 
 lint: $(PACKAGES) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

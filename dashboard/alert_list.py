@@ -16,7 +16,7 @@ ALL_DOCUMENTS = later("all documents")
 SIGNS = {
     "firing": later("▲ firing"),
     "recovering": later("△ recovering"),
-    "resolved": later("● ended"),
+    "resolved": later("✓ resolved"),
     "no_data": later("○ no data"),
     "error": later("✕ error"),
     "pending": later("◌ pending"),
@@ -120,6 +120,7 @@ def show_list(
         key=key,
         column_order=[str(name) for name in table if active or name not in _OF_ACTIVE],
         hide_index=True,
+        placeholder=DASH,
         height=min(390, 38 + 35 * len(rows)),
         column_config={
             "State": st.column_config.TextColumn(width=110),

@@ -30,7 +30,7 @@ def draw_alerts(
     shown = lines_of(rows)
     table = tabulate(rows, shown, now)
     first = max(since, rows_begin(rows)) if since else rows_begin(rows)
-    end = max(now, first + timedelta(minutes=10))
+    end = max(_end(rows, first, now), first + timedelta(minutes=10))
     table = table.assign(start=table["start"].clip(lower=milliseconds(first)))
     names = table.drop_duplicates("line")
     draw(
@@ -44,6 +44,12 @@ def draw_alerts(
 def rows_begin(rows: Sequence[Listed]) -> datetime:
     """When the first of them began."""
     return min(each.row.began_at for each in rows)
+
+
+def _end(rows: Sequence[Listed], first: datetime, now: datetime) -> datetime:
+    """Now; long after everything ended, a third of the chart is calm and the rest is not drawn."""
+    ends = [each.row.ended_at or now for each in rows]
+    return min(now, max(ends) + (max(ends) - first) / 2)
 
 
 def lines_of(rows: Sequence[Listed]) -> list[tuple[str, str]]:

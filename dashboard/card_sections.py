@@ -17,6 +17,7 @@ from dashboard.headings import show_table
 from dashboard.model_card import Card, HeadFigures, Interval
 from dashboard.plain import DASH, plain
 from dashboard.reliability import describe, draw_reliability
+from dashboard.status import show_figures
 from dashboard.theme import palette_for
 from dashboard.words import later, say
 
@@ -101,9 +102,7 @@ def _figures(card: Card) -> None:
     figures.append(
         (say("Calibration error"), told or DASH, " / ".join(errors) or say("not measured"))
     )
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures)
     tests = "; ".join(plain(found[0], 80) for found in known.values() if found)
     if tests:
         with st.container(key="count-text"):

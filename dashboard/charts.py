@@ -72,11 +72,13 @@ def _label(*, years: bool) -> str:
     """How a tick is written: its zone is UTC or the browser's, and no other can be chosen."""
     if years:
         return f"{'utcFormat' if is_utc() else 'timeFormat'}(datum.value, '{say('%e %b %Y')}')"
-    day = say("%e %b")
-    if is_utc():
-        return f"utcFormat(datum.value, datum.value % 86400000 ? '%H:%M' : '{day}')"
-    later = "hours(datum.value) || minutes(datum.value)"
-    return f"timeFormat(datum.value, {later} ? '%H:%M' : '{day}')"
+    written, midnight = "utcFormat", "datum.value % 86400000 === 0"
+    if not is_utc():
+        written, midnight = "timeFormat", "hours(datum.value) + minutes(datum.value) === 0"
+    date = f"{written}(datum.value, '{say('%e %b')}')"
+    clock = f"{written}(datum.value, '%H:%M')"
+    # Midnight has its date, and the first time too, below it: a short span has no midnight.
+    return f"{midnight} ? {date} : datum.index > 0 ? {clock} : [{clock}, {date}]"
 
 
 def when(start: datetime, size: timedelta) -> str:

@@ -25,6 +25,7 @@ from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
 from dashboard.headings import show_table
 from dashboard.lanes import BARS, LANES, draw_lanes, subject_name, tabulate_lanes
 from dashboard.plain import DASH, plain
+from dashboard.status import show_figures
 from dashboard.theme import palette_for
 from dashboard.words import say
 from store.views import RunSummary
@@ -103,9 +104,7 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
             say("{weeks:.1f} weeks", weeks=weeks),
         ),
     ]
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures)
 
 
 def _lanes(a: Result, b: Result, alone: set[int], known: Known | None) -> None:

@@ -12,7 +12,7 @@ from alerts.links import alert_id
 from dashboard.clock import lasting, times, zoned
 from dashboard.headings import show_table
 from dashboard.links import go_to, link
-from dashboard.plain import plain
+from dashboard.plain import DASH, plain
 from dashboard.view import Subject, View
 from dashboard.words import say
 from store.alertlog import Alert
@@ -201,7 +201,9 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
         fired_at=zoned(alert.fired_at),
         ended=ended,
     )
-    with st.container(horizontal=True, vertical_alignment="center", width="stretch"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", width="stretch", key=f"alert-head-{number}"
+    ):
         show_badge(alert.severity)
         with st.container(key=f"alert-name-{number}", width="content"):
             st.text(f"{subject_of(alert).label} · {plain(alert.rule, 80)}")
@@ -214,6 +216,7 @@ def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
         tabulate(alerts, newest),
         key=key,
         hide_index=True,
+        placeholder=DASH,
         column_config={"Fired": times(say("Fired")), "Resolved": times(say("Resolved"))},
     )
 

@@ -23,7 +23,7 @@ _HALF = 6
 """A cell of so many documents has half its colour."""
 
 _GAP = 0.08
-_ROW, _AROUND, _LABELS = 19, 88, 156
+_ROW, _AROUND, _LABELS = 19, 108, 156
 """Pixels: a topic's height, what legend and time axis take, and room for a marked topic."""
 
 

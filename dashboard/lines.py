@@ -15,7 +15,7 @@ from dashboard.charts import draw, time_axis
 from dashboard.shares import LIKELY, difference
 from dashboard.subject_view import history
 from dashboard.theme import Palette
-from dashboard.timeline import NAMED, alert_marks, roll
+from dashboard.timeline import NAMED, SHARES, TOP, alert_marks, roll
 from dashboard.usual import add_usual
 from dashboard.view import View
 from dashboard.words import say
@@ -81,7 +81,7 @@ def draw_shares(
     layers += alert_marks(palette, labelled=len(marks) <= NAMED)
     names = " and ".join(line.name for line in lines)
     draw(
-        alt.LayerChart(height=250, layer=layers),
+        alt.LayerChart(height=270, layer=layers),
         {**_tables(lines), "marks": marks},
         key=key,
         description=say("Rolling share of negative documents: {names}", names=names),
@@ -168,9 +168,9 @@ def _share(number: int, names: Sequence[str], palette: Palette) -> list[alt.Char
     dashes = list(_DASHES[: len(names)])
     dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=list(names), range=dashes), legend=shown)
     axis = alt.Axis(
-        title=None, format="%", tickCount=4, minExtent=_LEFT, maxExtent=_LEFT, domain=False
+        title=None, format="%", minExtent=_LEFT, maxExtent=_LEFT, domain=False, **SHARES
     )
-    share = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=axis)
+    share = alt.Y("share:Q", scale=alt.Scale(domain=[0, TOP], nice=False), axis=axis)
     band = steps.mark_area(opacity=0.16 / len(names), color=colours[number], interpolate="monotone")
     thin = steps.mark_line(strokeWidth=1, opacity=0.65, interpolate="monotone")
     firm = steps.mark_line(strokeWidth=2.4, interpolate="monotone")

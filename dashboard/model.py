@@ -73,7 +73,7 @@ def _header(runs: list[RunSummary], lineup: Lineup) -> tuple[RunSummary | None, 
             lineup.versions,
             key="version",
             format_func=lambda name: _named(lineup, name),
-            width=360,
+            width=440,
         )
     publish(**({"run": run.name} if run else {}), version=str(version))
     return run, str(version)

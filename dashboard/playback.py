@@ -21,7 +21,7 @@ from dashboard.headings import show_table
 from dashboard.heatmap import chosen_cell, draw_heatmap, tabulate
 from dashboard.moments import Reel
 from dashboard.plain import DASH, plain
-from dashboard.status import total
+from dashboard.status import show_figures, total
 from dashboard.theme import palette_for
 from dashboard.timeline import draw_timeline
 from dashboard.view import (
@@ -296,9 +296,7 @@ def _figures(
         ),
         (say("Negative share"), share, say("{negative:,} negative", negative=sums.negative)),
     ]
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures, alarming={figures[1][0]} if firing else ())
 
 
 def _topics(database: Database, played: Played, view: View, at: datetime) -> None:

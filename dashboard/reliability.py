@@ -97,7 +97,7 @@ def _diagram(palette: Palette) -> alt.LayerChart:
     )
     bins = alt.Chart(alt.NamedData(name="bins")).encode(x=across, tooltip=told)
     order = [say(SERVED), say(BEFORE)]
-    legend = alt.Legend(title=None, orient="top", offset=4)
+    legend = alt.Legend(title=None, orient="top", offset=4, symbolStrokeWidth=0, symbolSize=70)
     colour = alt.Color(
         "series:N",
         scale=alt.Scale(domain=order, range=[palette.accent, palette.muted]),

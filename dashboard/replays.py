@@ -77,6 +77,7 @@ def _list(runs: Sequence[ListedRun]) -> None:
         tabulate(runs),
         key=_TABLE,
         hide_index=True,
+        placeholder=DASH,
         height=38 + 35 * min(_ROWS, len(runs)),
         column_config={
             "Run": st.column_config.TextColumn(width=140),

@@ -12,6 +12,7 @@ from dashboard.charts import draw
 from dashboard.plain import plain
 from dashboard.shares import wilson
 from dashboard.theme import Palette
+from dashboard.timeline import SHARES
 from dashboard.words import later, say
 from store.buckets import Sums
 from store.movement import Part
@@ -21,6 +22,9 @@ MOST = 12
 
 _KINDS = {"news": later("News"), "comment": later("Comments")}
 _ROW, _AROUND = 24, 46
+_ROOM = 1.35
+"""Where the axis of shares ends: what is over 1 is for the counts, which no bar may cover."""
+
 _COLUMNS = ["name", "documents", "negative"]
 
 
@@ -72,8 +76,8 @@ def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str
         title=None,
         axis=alt.Axis(labelLimit=150, minExtent=110, ticks=False, domain=False, labelPadding=8),
     )
-    axis = alt.Axis(format="%", tickCount=4, title=None, domain=False)
-    across = alt.Scale(domain=[0, 1])
+    axis = alt.Axis(format="%", title=None, domain=False, **SHARES)
+    across = alt.Scale(domain=[0, _ROOM], nice=False)
     base = alt.Chart(alt.NamedData(name="split")).encode(
         y=rows,
         description="told:N",
@@ -94,7 +98,7 @@ def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str
             layer=[
                 bar.encode(x=alt.X("low:Q", axis=axis, scale=across), x2="high:Q"),
                 dot.encode(x="share:Q"),
-                counts.encode(x=alt.datum(1), text="counted:N"),
+                counts.encode(x=alt.datum(_ROOM), text="counted:N"),
             ],
         ),
         {"split": table},

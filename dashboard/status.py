@@ -1,11 +1,12 @@
 """The strip that is read from across the room: is something wrong, and how fresh is this?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import streamlit as st
 
+from alerts.policies import PipelinePolicy
 from dashboard.clock import in_zone, lasting, moment, place, zone_at
 from dashboard.plain import DASH
 from dashboard.view import View, is_going_on
@@ -15,6 +16,9 @@ from store.buckets import Sums
 from store.runs import LIVE
 from store.views import Bin
 
+STALE = PipelinePolicy().stalled_after
+"""A live run without a document for so long is not calm: it may have stalled."""
+
 
 def total(bins: Iterable[Bin]) -> Sums:
     """The sums of everything in ``bins``."""
@@ -22,9 +26,12 @@ def total(bins: Iterable[Bin]) -> Sums:
 
 
 def show_status(view: View, sums: Sums, firing: Sequence[Alert]) -> None:
-    """Five figures of the view."""
+    """Five figures of the view; what is wrong with it stands out."""
     share = f"{sums.negative / sums.documents:.0%}" if sums.documents else DASH
-    age = say("{age} ago", age=lasting(datetime.now(UTC) - view.newest))
+    late = datetime.now(UTC) - view.newest
+    stale = view.run.name == LIVE and late > STALE
+    ago = say("{age} ago", age=lasting(late))
+    age = f"▲ {ago}" if stale else ago
     figures = [
         (say("Firing alerts"), str(len(firing)), say("look below") if firing else say("all calm")),
         (say("Documents"), f"{sums.documents:,}", say("in this span")),
@@ -36,10 +43,18 @@ def show_status(view: View, sums: Sums, firing: Sequence[Alert]) -> None:
         ),
         (say("Dead letters"), f"{view.run.dead_letters:,}", say("in the whole run")),
     ]
+    wrong = {figures[0][0]: bool(firing), figures[3][0]: stale}
+    show_figures(figures, alarming={label for label, holds in wrong.items() if holds})
+
+
+def show_figures(
+    figures: Iterable[tuple[str, str, str]], alarming: Collection[str] = frozenset()
+) -> None:
+    """A strip of figures: label, value and a note; those called ``alarming`` stand out."""
     with st.container(key="status"):
-        for label, value, note in figures:
-            alarming = firing and label == figures[0][0]
-            with st.container(key="firing-count") if alarming else nullcontext():
+        for number, (label, value, note) in enumerate(figures):
+            stands_out = label in alarming
+            with st.container(key=f"alarming-{number}") if stands_out else nullcontext():
                 st.metric(
                     label, value, delta=note, delta_color="off", delta_arrow="off", border=True
                 )

@@ -39,7 +39,7 @@ from dashboard.lines import (
 from dashboard.plain import DASH
 from dashboard.shares import wilson
 from dashboard.splitting import by_kind, by_source, draw_split
-from dashboard.status import describe, total
+from dashboard.status import describe, show_figures, total
 from dashboard.subject_documents import show_subject_documents
 from dashboard.subject_view import WINDOWS, history, usual_window, view_of, windows_for
 from dashboard.subjects import about, choose_other, choose_subject, name_of
@@ -158,9 +158,8 @@ def _figures(database: Database, asked: Asked, view: View, alerts: list[Alert]) 
     bins = reading.bins(database, _part(view, asked.subject), view.step)
     sums = total(bins)
     firing = sum(alert.resolved_at is None for alert in alerts)
-    with st.container(key="status"):
-        for label, value, note in tell(sums, len(alerts), firing):
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    figures = tell(sums, len(alerts), firing)
+    show_figures(figures, alarming={figures[-1][0]} if firing else ())
     return sums.documents
 
 

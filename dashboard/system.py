@@ -23,6 +23,7 @@ from dashboard.rates import (
     usual_rates,
 )
 from dashboard.signing import current_user, may_act, show_access, stay
+from dashboard.status import show_figures
 from dashboard.theme import palette_for
 from dashboard.view import is_going_on
 from dashboard.words import say
@@ -144,9 +145,7 @@ def _figures(
             say("wait; {dead:,} given up", dead=waiting.get("dead", 0)),
         ),
     ]
-    with st.container(key="status"):
-        for label, value, note in figures:
-            st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", border=True)
+    show_figures(figures)
 
 
 def _partitions(database: Database, run: RunSummary, now: datetime) -> None:

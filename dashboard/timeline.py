@@ -6,6 +6,7 @@ The band around the line is where the share may well lie, given how few document
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -25,6 +26,12 @@ _FEWEST = 3
 
 NAMED = 3
 """So many alerts are called by their names; more are marks only."""
+
+TOP = 1.2
+"""Where the axis of shares ends: what is over 1 is for the alerts and their names."""
+
+SHARES: dict[str, Any] = {"values": [0, 0.2, 0.4, 0.6, 0.8, 1], "tickCount": 6}
+"""Where it has its labels; by a smaller count, Vega would leave out every other one."""
 
 _LEFT = 44
 """Room for the labels on the left of both charts, so that their times stand above each other."""
@@ -117,9 +124,9 @@ def _share_chart(
     start: datetime, end: datetime, palette: Palette, *, labelled: bool
 ) -> alt.LayerChart:
     axis = alt.Axis(
-        title=None, format="%", tickCount=4, minExtent=_LEFT, maxExtent=_LEFT, domain=False
+        title=None, format="%", minExtent=_LEFT, maxExtent=_LEFT, domain=False, **SHARES
     )
-    share = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=axis)
+    share = alt.Y("share:Q", scale=alt.Scale(domain=[0, TOP], nice=False), axis=axis)
     steps = alt.Chart(alt.NamedData(name="steps"))
     band = steps.mark_area(opacity=0.16, color=palette.negative, interpolate="monotone")
     line = steps.mark_line(strokeWidth=2, color=palette.negative, interpolate="monotone")
@@ -132,7 +139,7 @@ def _share_chart(
         ],
     )
     return alt.LayerChart(
-        height=210,
+        height=230,
         layer=[
             _chosen(palette).encode(x=time_axis(start, end), x2="end:Q"),
             band.encode(x="end:Q", y="low:Q", y2="high:Q"),

@@ -123,7 +123,7 @@ def test_what_is_active_comes_first_with_who_was_told(judge, open_page):
     judge("-----", "GOES", first=22)
     page = open_page()
 
-    assert column(page, "Lasted", "State") == ["▲ firing", "● ended", "● ended"]
+    assert column(page, "Lasted", "State") == ["▲ firing", "✓ resolved", "✓ resolved"]
     assert column(page, "Lasted", "Subject") == ["GOES", "ENDS", "ENDS"]
     assert column(page, "Lasted", "Told") == ["told: firing", "\u2013", "\u2013"]
     assert "1 active, 2 ended" in page.caption[0].value

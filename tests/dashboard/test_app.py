@@ -1,5 +1,6 @@
 """The page as Streamlit draws it, without a browser, on a real database."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -192,6 +193,20 @@ def test_hostile_names_of_rules_and_keys_are_shown_plainly(scene, open_page):
     assert f"{plain(name)} · {plain(name)}" in texts(page)
     assert not [element for element in page.markdown if "loud" in element.value]
     assert "Symbol: <B>" in page.selectbox(key="subject").options
+
+
+def test_a_live_run_that_has_fallen_silent_stands_out(scene, open_page):
+    def newest(page):
+        return next(each for each in page.metric if each.label == "Newest document").delta
+
+    scene.add_documents("live", 1)
+    scene.add_documents("old", 1)
+    assert newest(open_page(run="live")).startswith("▲ ")
+    assert newest(open_page(run="old")) == "2026, UTC"
+    hour = (datetime.now(UTC) - datetime(2026, 3, 9, tzinfo=UTC)) / timedelta(hours=1)
+    scene.add_documents("live", 1, hour=hour)
+    st.cache_data.clear()
+    assert re.fullmatch(r"(under a minute|\d min) ago", newest(open_page(run="live")))
 
 
 def test_a_new_look_shows_new_documents(scene, open_page):

@@ -202,6 +202,13 @@ def test_a_phone_needs_no_scrolling_sideways(open_page):
     assert page.get_by_test_id("stMain").evaluate(overflow) == 0
 
 
+def test_the_choices_stand_in_one_row_on_a_small_screen(open_page):
+    page = open_page(width=1024)
+    settle(page)
+    choices = [page.locator(f".st-key-{name}").bounding_box() for name in ("run", "span", "kind")]
+    assert len({round(box["y"] + box["height"]) for box in choices}) == 1
+
+
 def found(page):
     return page.locator("[class*=st-key-found-] [data-testid=stDataFrame]")
 

@@ -1,11 +1,12 @@
 """Charts: what is made once stays what it was."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import altair as alt
 import pytest
 
-from dashboard import heatmap, rates, timeline
+from dashboard import alert_timeline, heatmap, rates, timeline
 from dashboard.charts import made_once
 from dashboard.theme import DARK, LIGHT
 
@@ -46,3 +47,23 @@ def test_a_chart_follows_its_span_and_its_theme(make):
     assert one == make(START, END, LIGHT)
     assert one != make(START, END + timedelta(hours=1), LIGHT)
     assert one != make(START, END, DARK)
+
+
+@pytest.mark.parametrize(
+    ("ends", "drawn_to"),
+    [([1, 2], 3), ([1, None], 24), ([1, 20], 24)],
+    ids=["long over", "one is active", "just over"],
+)
+def test_the_timeline_of_alerts_ends_now_or_where_it_has_long_been_calm(ends, drawn_to):
+    def after(hours):
+        return None if hours is None else START + timedelta(hours=hours)
+
+    rows = [SimpleNamespace(row=SimpleNamespace(ended_at=after(hours))) for hours in ends]
+    assert alert_timeline._end(rows, START, END) == after(drawn_to)
+
+
+def test_nothing_but_alerts_is_drawn_over_the_whole_share():
+    layers = timeline._share_chart(START, END, LIGHT, labelled=True)["layer"]
+    scales = [layer["encoding"]["y"].get("scale") for layer in layers if "y" in layer["encoding"]]
+    assert [scale["domain"] for scale in scales if scale] == [[0, timeline.TOP]]
+    assert timeline.TOP > 1
