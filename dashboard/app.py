@@ -2,26 +2,26 @@
 
 import streamlit as st
 
-from dashboard.access import LOOK_ONLY, Access
-from dashboard.alert_page import show_alerts_page
-from dashboard.choices import turn_page
-from dashboard.choosing_rules import RulesInUse
-from dashboard.explaining import Explain
-from dashboard.frame import say_away, title
-from dashboard.lineup import Models
-from dashboard.links import go_to, remember_pages
-from dashboard.model import show_model
-from dashboard.now import show_now
-from dashboard.preferences import settle_preferences
-from dashboard.replays import show_replays
-from dashboard.searching import show_documents_page
-from dashboard.signing import admit, show_who
-from dashboard.style import apply_style
-from dashboard.subject import show_subject_page
-from dashboard.system import DryRun, show_system
-from dashboard.theme import palette_for
-from dashboard.wanted import take_link
-from dashboard.words import say
+from dashboard.access.roles import LOOK_ONLY, Access
+from dashboard.access.signing import admit, show_who
+from dashboard.access.wanted import take_link
+from dashboard.alerts.page import show_alerts_page
+from dashboard.common.choices import turn_page
+from dashboard.common.frame import say_away, title
+from dashboard.common.links import go_to, remember_pages
+from dashboard.common.preferences import settle_preferences
+from dashboard.common.style import apply_style
+from dashboard.common.theme import palette_for
+from dashboard.common.words import say
+from dashboard.documents.explaining import Explain
+from dashboard.documents.page import show_documents_page
+from dashboard.model.lineup import Models
+from dashboard.model.page import show_model
+from dashboard.now.page import show_now
+from dashboard.replays.choosing_rules import RulesInUse
+from dashboard.replays.page import show_replays
+from dashboard.subject.page import show_subject_page
+from dashboard.system.page import DryRun, show_system
 from store.database import Database
 
 

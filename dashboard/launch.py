@@ -6,7 +6,7 @@ folder, which is the user's and not ours.
 
 from pathlib import Path
 
-from dashboard.theme import theme_options
+from dashboard.common.theme import theme_options
 
 
 def streamlit_arguments(address: str, port: int, login: Path | None = None) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from alerts.cards import facts
-from dashboard.plain import plain
+from dashboard.common.plain import plain
 from tapewatch import console
 
 

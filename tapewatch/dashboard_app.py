@@ -19,9 +19,9 @@ import streamlit as st  # noqa: E402
 from alerts.rules import RuleSet  # noqa: E402
 from classifier.attribution import Explanation, ExplanationError  # noqa: E402
 from classifier.errors import ClassifierError  # noqa: E402
-from dashboard.access import Access  # noqa: E402
+from dashboard.access.roles import Access  # noqa: E402
 from dashboard.app import prepare_page, render, render_unavailable  # noqa: E402
-from dashboard.system import DryRun, Prospects  # noqa: E402
+from dashboard.system.page import DryRun, Prospects  # noqa: E402
 from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
 from tapewatch.champion import serving_folder  # noqa: E402
@@ -33,7 +33,7 @@ from tapewatch.settings import Settings  # noqa: E402
 from tapewatch.wiring import existing_run, load_engine, read_rules  # noqa: E402
 
 if TYPE_CHECKING:
-    from dashboard.explaining import Explain
+    from dashboard.documents.explaining import Explain
 
 
 @st.cache_resource(show_spinner="Opening the database")

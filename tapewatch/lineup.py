@@ -16,7 +16,7 @@ from classifier.continual.drift import DriftError
 from classifier.continual.promotion import decide, read_card
 from classifier.continual.registry import CARD_FILE, Registry, RegistryError, State, version_of
 from classifier.continual.stability import DRIFTED, MODERATE
-from dashboard.lineup import Change, Compared, Contest, Lineup, Models, ModelsError
+from dashboard.model.lineup import Change, Compared, Contest, Lineup, Models, ModelsError
 from store.database import Database
 from tapewatch.champion import fixed_weights, open_registry
 from tapewatch.drifting import Weights, measure_days, open_weights

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from alerts.rules import duration
-from dashboard.access import Access, Login, Role
+from dashboard.access.roles import Access, Login, Role
 from tapewatch.addresses import is_loopback
 from tapewatch.settings import Settings
 

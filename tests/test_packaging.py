@@ -26,10 +26,10 @@ def test_every_package_is_installed():
 
 
 def test_every_language_of_the_dashboard_is_installed():
-    (pattern,) = PROJECT["tool"]["setuptools"]["package-data"]["dashboard"]
-    held = {path.suffix for path in (ROOT / "dashboard").rglob("*") if path.is_file()}
+    (pattern,) = PROJECT["tool"]["setuptools"]["package-data"]["dashboard.common"]
+    held = {path.suffix for path in (ROOT / "dashboard" / "common").rglob("*") if path.is_file()}
 
-    assert list((ROOT / "dashboard").glob(pattern))
+    assert list((ROOT / "dashboard" / "common").glob(pattern))
     assert held - {".pyc"} == {".py", ".po"}
 
 

@@ -21,7 +21,7 @@ from alerts.actions import (
 from alerts.matchers import MatcherError, parse_matchers
 from alerts.rules import duration
 from alerts.silences import state_at
-from dashboard.plain import plain
+from dashboard.common.plain import plain
 from store.alert_actions import ActionRow, read_actions
 from store.alertlog import read_alerts
 from store.cards import CardRow

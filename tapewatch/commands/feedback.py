@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from dashboard.plain import plain
+from dashboard.common.plain import plain
 from store.corrections import (
     Correction,
     LabelledDocument,

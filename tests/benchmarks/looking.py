@@ -72,30 +72,30 @@ _SPANS = ("24h", "3d", "all")
 LOOKS = (
     *(
         Look(
-            "now", span, "dashboard.now:show_now",
+            "now", span, "dashboard.now.page:show_now",
             (_HEATMAP, ".st-key-alert-card-0", "[class*=st-key-documents-] canvas"),
             f"run=live&span={span}",
         )
         for span in _SPANS
     ),
     Look(
-        "now", "all, one symbol", "dashboard.now:show_now",
+        "now", "all, one symbol", "dashboard.now.page:show_now",
         (_HEATMAP, ".st-key-alert-card-0", "[class*=st-key-documents-] canvas"),
         "run=live&span=all&subject=symbol:T00",
     ),
     *(
         Look(
-            "documents", span, "dashboard.searching:show_documents_page",
+            "documents", span, "dashboard.documents.page:show_documents_page",
             ("[class*=st-key-found-] canvas",), f"run=live&span={span}",
         )
         for span in _SPANS
     ),
     Look(
-        "documents", "all, with words", "dashboard.searching:show_documents_page",
+        "documents", "all, with words", "dashboard.documents.page:show_documents_page",
         ("[class*=st-key-found-] canvas",), "run=live&span=all&words=downgrade",
     ),
     Look(
-        "system", "7 days", "dashboard.system:show_system",
+        "system", "7 days", "dashboard.system.page:show_system",
         (".stVegaLiteChart svg.marks", "[data-testid=stDataFrame] canvas"), "run=live",
     ),
 )  # fmt: skip

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.pages import open_at, texts
 
-from dashboard import acting
-from dashboard.access import (
+from dashboard.access import acting
+from dashboard.access.acting import Actor, AlertName
+from dashboard.access.roles import (
     LOOK_ONLY,
     NEEDED,
     Access,
@@ -20,7 +21,6 @@ from dashboard.access import (
     identify,
     require,
 )
-from dashboard.acting import Actor, AlertName
 from store.corrections import Correction
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -177,8 +177,8 @@ def test_a_page_that_is_open_is_drawn_anew_when_its_reader_may_not_see_it_any_mo
     def script():
         import streamlit as st  # noqa: PLC0415 - Streamlit runs this function's source
 
-        from dashboard.access import Access, Login, Role  # noqa: PLC0415
-        from dashboard.signing import stay  # noqa: PLC0415
+        from dashboard.access.roles import Access, Login, Role  # noqa: PLC0415
+        from dashboard.access.signing import stay  # noqa: PLC0415
 
         turn = st.session_state["turn"] = st.session_state.get("turn", 0) + 1
         st.session_state["access"] = Access(Login()) if turn == 1 else Access(None, Role.VIEWER)

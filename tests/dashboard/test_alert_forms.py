@@ -13,8 +13,8 @@ from alerts.links import alert_id
 from alerts.matchers import matches
 from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
-from dashboard.access import Access, Role
-from dashboard.alert_forms import literally
+from dashboard.access.roles import Access, Role
+from dashboard.alerts.forms import literally
 from store.alert_actions import read_actions
 from store.commits import register_model
 from store.runs import find_run, open_run
@@ -26,9 +26,9 @@ OPERATOR, VIEWER = Access(everybody=Role.OPERATOR), Access(everybody=Role.VIEWER
 
 
 def script(database, access):
-    from dashboard.alert_page import show_alerts_page  # noqa: PLC0415 - Streamlit runs the source
+    from dashboard.access.signing import admit  # noqa: PLC0415
+    from dashboard.alerts.page import show_alerts_page  # noqa: PLC0415 - Streamlit runs the source
     from dashboard.app import prepare_page  # noqa: PLC0415
-    from dashboard.signing import admit  # noqa: PLC0415
 
     prepare_page()
     assert admit(access)
@@ -204,7 +204,7 @@ def test_a_form_that_was_drawn_for_an_analyst_does_nothing_for_a_viewer(
 ):
     page = open_page(fire())
     # The form is drawn as it was, and sent: only the check of the action itself stands in the way.
-    monkeypatch.setattr("dashboard.alert_forms.may_act", lambda deed: True)
+    monkeypatch.setattr("dashboard.alerts.forms.may_act", lambda deed: True)
     page.args = (scene.database, VIEWER)
     page.text_input(key=f"{form}-name").set_value("mallory")
     page.text_input(key=f"{form}-comment").set_value("let me in")

@@ -14,8 +14,8 @@ from alerts.links import alert_id
 from alerts.receiver_config import Receiver
 from alerts.rules import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
-from dashboard import reading
-from dashboard.alert_page import since
+from dashboard.alerts.page import since
+from dashboard.common import reading
 from store.commits import register_model
 from store.database import Database
 from store.runs import find_run, finish_run, open_run
@@ -37,7 +37,7 @@ HOSTILE = "evil <img src=x onerror=alert(1)> **bold** $x^2$ :red[boo] [y](javasc
 
 
 def script(database):
-    from dashboard.alert_page import show_alerts_page  # noqa: PLC0415 - Streamlit runs the source
+    from dashboard.alerts.page import show_alerts_page  # noqa: PLC0415 - Streamlit runs the source
     from dashboard.app import prepare_page  # noqa: PLC0415
 
     prepare_page()

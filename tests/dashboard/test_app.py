@@ -10,7 +10,7 @@ from support.pages import fine, linked, open_at, texts
 
 from alerts.cards import Window, make_card
 from alerts.rules import Metric, ThresholdRule
-from dashboard.plain import plain
+from dashboard.common.plain import plain
 from store import views
 from store.alertlog import EventRow
 from store.buckets import Sums

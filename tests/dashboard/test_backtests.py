@@ -9,7 +9,7 @@ import pytest
 from alerts.backtest.report import Result
 from alerts.finders import Stretch
 from alerts.rules import parse_rules
-from dashboard.backtests import KEPT, Backtests, Stage, make_rules
+from dashboard.replays.backtests import KEPT, Backtests, Stage, make_rules
 from store.errors import DatabaseUnavailableError
 
 DAY = datetime(2026, 3, 9, tzinfo=UTC)

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import altair as alt
 import pytest
 
-from dashboard import alert_timeline, heatmap, rates, timeline
-from dashboard.charts import made_once
-from dashboard.theme import DARK, LIGHT
+from dashboard.alerts import timeline as alert_timeline
+from dashboard.common.charts import made_once
+from dashboard.common.theme import DARK, LIGHT
+from dashboard.now import heatmap, timeline
+from dashboard.system import rates
 
 START = datetime(2026, 3, 9, tzinfo=UTC)
 END = START + timedelta(days=1)

@@ -6,9 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboard import charts, clock
-from dashboard.clock import both, both_intervals, dated, interval, lasting, moment, zoned_interval
-from dashboard.preferences import Preferences
+from dashboard.common import charts, clock
+from dashboard.common.clock import (
+    both,
+    both_intervals,
+    dated,
+    interval,
+    lasting,
+    moment,
+    zoned_interval,
+)
+from dashboard.common.preferences import Preferences
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -135,8 +143,8 @@ def test_the_hour_that_is_left_out_is_no_tick_and_none_comes_twice(live_in):
 
 
 def test_an_axis_is_made_anew_for_another_zone(live_in):
-    from dashboard import rates  # noqa: PLC0415
-    from dashboard.theme import LIGHT  # noqa: PLC0415
+    from dashboard.common.theme import LIGHT  # noqa: PLC0415
+    from dashboard.system import rates  # noqa: PLC0415
 
     utc = rates._chart(NOON, NOON + 24 * HOUR, LIGHT)
     live_in("Asia/Kolkata")

@@ -16,12 +16,12 @@ from alerts.backtest.report import Result
 from alerts.fields import RulesError
 from alerts.finders import Stretch
 from alerts.rules import locate_mistakes
-from dashboard import comparing
-from dashboard.backtests import Backtests, Stage
-from dashboard.choosing_rules import LARGEST_RULES
-from dashboard.compared import tabulate_firings, tabulate_loads
-from dashboard.comparison_export import as_csv, as_json, as_parquet, tabulate
-from dashboard.lanes import BARS, LANES, tabulate_lanes
+from dashboard.replays import comparing
+from dashboard.replays.backtests import Backtests, Stage
+from dashboard.replays.choosing_rules import LARGEST_RULES
+from dashboard.replays.compared import tabulate_firings, tabulate_loads
+from dashboard.replays.export import as_csv, as_json, as_parquet, tabulate
+from dashboard.replays.lanes import BARS, LANES, tabulate_lanes
 from store.alertlog import EventRow
 
 DAY = datetime(2026, 3, 9, tzinfo=UTC)
@@ -57,7 +57,7 @@ def in_use():
 
 def script(database, in_use):
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.replays import show_replays  # noqa: PLC0415
+    from dashboard.replays.page import show_replays  # noqa: PLC0415
 
     prepare_page()
     show_replays(database, in_use)

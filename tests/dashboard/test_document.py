@@ -9,9 +9,9 @@ from support.pages import fine, texts
 
 from alerts.rules import parse_rules
 from classifier.attribution import Explanation, ExplanationError, Word
-from dashboard import correcting, explaining
-from dashboard.access import Role, Standing, User
-from dashboard.plain import plain
+from dashboard.access.roles import Role, Standing, User
+from dashboard.common.plain import plain
+from dashboard.documents import correcting, explaining
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from store.alertlog import read_alerts
 from store.commits import commit_batch
@@ -39,7 +39,7 @@ EXPLAINED = Explanation(
 
 
 def script(database, explain):
-    from dashboard.access import Access, Role  # noqa: PLC0415
+    from dashboard.access.roles import Access, Role  # noqa: PLC0415
     from dashboard.app import render  # noqa: PLC0415 - Streamlit runs this function's source
 
     render(database, explain, access=Access(everybody=Role.OPERATOR))
@@ -219,8 +219,8 @@ def test_a_document_that_is_gone_meanwhile_has_no_form(garden, open_document):
 def lower(monkeypatch, *, drawn):
     """Let everybody be a viewer from now on; ``drawn``: forms stay as they were drawn before."""
     viewer = User(None, Role.VIEWER, Standing.NO_LOGIN)
-    monkeypatch.setattr("dashboard.correcting.current_user", lambda: viewer)
-    monkeypatch.setattr("dashboard.correcting.may_act", lambda deed: drawn)
+    monkeypatch.setattr("dashboard.documents.correcting.current_user", lambda: viewer)
+    monkeypatch.setattr("dashboard.documents.correcting.may_act", lambda deed: drawn)
 
 
 def test_a_viewer_has_no_form(garden, open_document, monkeypatch):

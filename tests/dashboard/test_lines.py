@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.lines import FIRM, early_start, roll_with_usual, subtract
-from dashboard.shares import LIKELY, SURE, difference, wilson
-from dashboard.subject_view import WINDOWS, usual_window, view_of, windows_for
-from dashboard.usual import FEWEST
+from dashboard.common.shares import LIKELY, SURE, difference, wilson
+from dashboard.subject.lines import FIRM, early_start, roll_with_usual, subtract
+from dashboard.subject.usual import FEWEST
+from dashboard.subject.view import WINDOWS, usual_window, view_of, windows_for
 from store.buckets import Sums
 from store.views import Bin, RunSummary
 

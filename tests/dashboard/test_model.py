@@ -9,12 +9,12 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
-from dashboard import confusion, reliability
-from dashboard.card_sections import tabulate_scores
-from dashboard.contest import drawn
-from dashboard.drift import newest_of_each, tabulate_points
-from dashboard.lineup import Change, Compared, Contest, Lineup, Models, ModelsError
-from dashboard.model_card import Bin, CardError, HeadFigures, read_card, wilson
+from dashboard.model import confusion, reliability
+from dashboard.model.contest import drawn
+from dashboard.model.drift import newest_of_each, tabulate_points
+from dashboard.model.lineup import Change, Compared, Contest, Lineup, Models, ModelsError
+from dashboard.model.model_card import Bin, CardError, HeadFigures, read_card, wilson
+from dashboard.model.sections import tabulate_scores
 from store.database import Database
 from store.drift import DriftReport, StoredReport, save_report
 from store.runs import open_run
@@ -62,7 +62,7 @@ class Weights:
 
 def script(database, models):
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.model import show_model  # noqa: PLC0415
+    from dashboard.model.page import show_model  # noqa: PLC0415
 
     prepare_page()
     show_model(database, models)

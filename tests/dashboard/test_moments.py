@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard import moments
+from dashboard.replays import moments
 from store.alertlog import Alert
 from store.buckets import Sums
 from store.views import Bin

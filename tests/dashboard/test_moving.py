@@ -7,9 +7,9 @@ import streamlit as st
 from hypothesis import given, strategies
 from support.pages import open_at
 
-from dashboard import movers, treemap
-from dashboard.treemap import squarify
-from dashboard.view import make_view
+from dashboard.common.view import make_view
+from dashboard.now import movers, treemap
+from dashboard.now.treemap import squarify
 from store.buckets import Sums
 from store.movement import Change
 from store.views import RunSummary

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.plain import paragraphs, plain
+from dashboard.common.plain import paragraphs, plain
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ import streamlit as st
 from streamlit.runtime.context import ContextProxy
 from support.pages import fine, linked, open_at
 
-from dashboard.preferences import UTC_ZONE, browser_zone
+from dashboard.common.preferences import UTC_ZONE, browser_zone
 
 
 def script(database, page):
     from dashboard.app import render  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.searching import show_documents_page  # noqa: PLC0415
+    from dashboard.documents.page import show_documents_page  # noqa: PLC0415
 
     if page == "documents":
-        from dashboard.preferences import settle_preferences  # noqa: PLC0415
+        from dashboard.common.preferences import settle_preferences  # noqa: PLC0415
 
         settle_preferences()
         show_documents_page(database, None)

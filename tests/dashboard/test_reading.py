@@ -5,7 +5,7 @@ import time
 import pytest
 import streamlit as st
 
-from dashboard import reading
+from dashboard.common import reading
 
 SLACK = 1.0
 """Seconds that the machine may take for itself."""

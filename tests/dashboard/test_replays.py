@@ -8,8 +8,8 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
-from dashboard import playback
-from dashboard.replays import tabulate
+from dashboard.replays import playback
+from dashboard.replays.page import tabulate
 from store.database import Database
 from store.run_list import list_with_figures
 from store.runs import open_run
@@ -25,7 +25,7 @@ HOSTILE = "evil <img src=x onerror=alert(1)> **bold** $x^2$ :red[boo] \u202etxt\
 
 def script(database):
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.replays import show_replays  # noqa: PLC0415
+    from dashboard.replays.page import show_replays  # noqa: PLC0415
 
     prepare_page()
     show_replays(database)

@@ -8,10 +8,11 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
-from dashboard import reading, searching
-from dashboard.asking import read_place, write_place
-from dashboard.exporting import as_csv, as_parquet
-from dashboard.plain import plain
+from dashboard.common import reading
+from dashboard.common.plain import plain
+from dashboard.documents import page as searching
+from dashboard.documents.asking import read_place, write_place
+from dashboard.documents.exporting import as_csv, as_parquet
 from store import search as stored_search
 from store.corrections import Correction, add_correction, read_corrections
 from store.database import Database
@@ -27,10 +28,10 @@ HOSTILE = (
 
 
 def script(database, explain):
-    from dashboard.access import Access, Role  # noqa: PLC0415
+    from dashboard.access.roles import Access, Role  # noqa: PLC0415
+    from dashboard.access.signing import admit  # noqa: PLC0415
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.searching import show_documents_page  # noqa: PLC0415
-    from dashboard.signing import admit  # noqa: PLC0415
+    from dashboard.documents.page import show_documents_page  # noqa: PLC0415
 
     prepare_page()
     assert admit(Access(everybody=Role.OPERATOR))

@@ -8,12 +8,12 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
-from dashboard.exporting import series_as_csv, series_as_parquet
-from dashboard.lines import roll_with_usual
-from dashboard.plain import DASH, plain
-from dashboard.splitting import by_kind, by_source
-from dashboard.subject import tell
-from dashboard.subject_view import view_of
+from dashboard.common.plain import DASH, plain
+from dashboard.documents.exporting import series_as_csv, series_as_parquet
+from dashboard.subject.lines import roll_with_usual
+from dashboard.subject.page import tell
+from dashboard.subject.splitting import by_kind, by_source
+from dashboard.subject.view import view_of
 from store.buckets import Sums
 from store.database import Database
 from store.movement import Part
@@ -26,7 +26,7 @@ DAY, HOUR = datetime(2026, 3, 9, tzinfo=UTC), timedelta(hours=1)
 
 def script(database):
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.subject import show_subject_page  # noqa: PLC0415
+    from dashboard.subject.page import show_subject_page  # noqa: PLC0415
 
     prepare_page()
     show_subject_page(database, None)

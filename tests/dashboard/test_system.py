@@ -6,9 +6,9 @@ import pytest
 import streamlit as st
 from support.pages import fine, open_at
 
-from dashboard import rates, tables
-from dashboard.access import Role, Standing, User
-from dashboard.system import Prospects, describe
+from dashboard.access.roles import Role, Standing, User
+from dashboard.system import rates, tables
+from dashboard.system.page import Prospects, describe
 from ingest.batch import Advance, Checkpoint, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Reason
 from store.buckets import Sums
@@ -25,10 +25,10 @@ HOSTILE = "evil <img src=x onerror=alert(1)> **bold** $x^2$ :red[boo] \u202etxt\
 
 
 def script(database, dry_run):
-    from dashboard.access import Access, Role  # noqa: PLC0415
+    from dashboard.access.roles import Access, Role  # noqa: PLC0415
+    from dashboard.access.signing import admit  # noqa: PLC0415
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
-    from dashboard.signing import admit  # noqa: PLC0415
-    from dashboard.system import show_system  # noqa: PLC0415
+    from dashboard.system.page import show_system  # noqa: PLC0415
 
     prepare_page()
     assert admit(Access(everybody=Role.OPERATOR))
@@ -193,8 +193,8 @@ def test_a_dry_run_is_not_made_for_an_analyst(scene, open_page, monkeypatch, dra
     add(scene, "replay", letters=[letter(1)])
     page = open_page(asked.append)
     analyst = User(None, Role.ANALYST, Standing.NO_LOGIN)
-    monkeypatch.setattr("dashboard.system.current_user", lambda: analyst)
-    monkeypatch.setattr("dashboard.system.may_act", lambda deed: drawn)
+    monkeypatch.setattr("dashboard.system.page.current_user", lambda: analyst)
+    monkeypatch.setattr("dashboard.system.page.may_act", lambda deed: drawn)
     fine(page.button(key="dry-run").click().run())
 
     assert asked == []

@@ -4,10 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.heatmap import tabulate
+from dashboard.common.view import (
+    EVERYTHING,
+    Subject,
+    first_choice,
+    is_going_on,
+    make_view,
+    subject_at,
+)
 from dashboard.launch import streamlit_arguments
-from dashboard.timeline import mark, roll
-from dashboard.view import EVERYTHING, Subject, first_choice, is_going_on, make_view, subject_at
+from dashboard.now.heatmap import tabulate
+from dashboard.now.timeline import mark, roll
 from store.alertlog import Alert
 from store.buckets import Sums
 from store.views import Bin, RunSummary

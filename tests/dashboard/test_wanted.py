@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.wanted import Links, browser_of
+from dashboard.access.wanted import Links, browser_of
 
 LINK = ("alerts", {"alert": "0123"})
 

@@ -12,10 +12,10 @@ from streamlit.runtime.context import ContextProxy
 from support.pages import fine, linked, open_at, texts
 
 import dashboard
-from dashboard import clock, words
-from dashboard.headings import HEADINGS
-from dashboard.preferences import LANGUAGES, Preferences, browser_language
-from dashboard.words import catalogue, read_catalogue, say, say_count
+from dashboard.common import clock, words
+from dashboard.common.headings import HEADINGS
+from dashboard.common.preferences import LANGUAGES, Preferences, browser_language
+from dashboard.common.words import catalogue, read_catalogue, say, say_count
 
 FOLDER = Path(dashboard.__file__).parent
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -27,14 +27,14 @@ ALIKE = {'downgrade or "profit warning" -crypto'}
 def said_in_code():
     """Every text that ``say``, ``say_count`` or ``later`` is called with, and where."""
     found = {}
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
             count = {"say": 1, "later": 1, "say_count": 2}.get(node.func.id, 0)
             for text in node.args[:count]:
                 if isinstance(text, ast.Constant):
-                    found[text.value] = path.name
+                    found[text.value] = path.relative_to(FOLDER).as_posix()
     return found
 
 
@@ -50,8 +50,8 @@ def test_a_catalogue_holds_every_text_and_no_other(language):
 
 def test_the_search_for_texts_finds_them():
     found = said_in_code()
-    assert found["Biggest movers"] == "moving.py"
-    assert found["Whole run"] in {"view.py", "alert_page.py"}
+    assert found["Biggest movers"] == "now/moving.py"
+    assert found["Whole run"] in {"common/view.py", "alerts/page.py"}
     assert len(found) > 500
 
 
@@ -140,14 +140,14 @@ def test_the_browsers_language_is_taken_where_it_is_known(monkeypatch, locale, l
 
 def script(database, page):
 
-    from dashboard.alert_page import show_alerts_page  # noqa: PLC0415
+    from dashboard.alerts.page import show_alerts_page  # noqa: PLC0415
     from dashboard.app import render  # noqa: PLC0415
-    from dashboard.model import show_model  # noqa: PLC0415
-    from dashboard.preferences import settle_preferences  # noqa: PLC0415
-    from dashboard.replays import show_replays  # noqa: PLC0415
-    from dashboard.searching import show_documents_page  # noqa: PLC0415
-    from dashboard.subject import show_subject_page  # noqa: PLC0415
-    from dashboard.system import show_system  # noqa: PLC0415
+    from dashboard.common.preferences import settle_preferences  # noqa: PLC0415
+    from dashboard.documents.page import show_documents_page  # noqa: PLC0415
+    from dashboard.model.page import show_model  # noqa: PLC0415
+    from dashboard.replays.page import show_replays  # noqa: PLC0415
+    from dashboard.subject.page import show_subject_page  # noqa: PLC0415
+    from dashboard.system.page import show_system  # noqa: PLC0415
     from tapewatch.lineup import open_models  # noqa: PLC0415
 
     if page == "now":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from classifier.continual.registry import Note, RegistryError
-from dashboard.lineup import Contest, ModelsError
+from dashboard.model.lineup import Contest, ModelsError
 from store.database import Database
 from tapewatch.champion import SHIPPED, open_registry
 from tapewatch.drifting import open_weights

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.access import Access, Login, Role
+from dashboard.access.roles import Access, Login, Role
 from dashboard.launch import streamlit_arguments
 from tapewatch.login import LoginError, read_access, read_login
 from tapewatch.settings import Settings

@@ -1,0 +1,1 @@
+"""Who looks, what they may do, and what they did."""

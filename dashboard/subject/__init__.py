@@ -1,0 +1,1 @@
+"""The page of one topic, symbol or source."""
