@@ -36,6 +36,7 @@ _STYLE = """<style>
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
   .st-key-words { min-width: 100%; }
+  .st-key-status [data-testid="stMetricValue"] { font-size: 1.2rem; }
 }
 </style>"""
 
