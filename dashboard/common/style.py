@@ -50,6 +50,7 @@ _STYLE = """<style>
   }
   .st-key-status [data-testid="stMetricDelta"] > div { white-space: normal; }
   .st-key-status > :last-child:nth-child(odd) { grid-column: 1 / -1; }
+  .st-key-status [data-testid="stMetricValue"] { font-size: 1.2rem; }
 }
 </style>"""
 

@@ -55,6 +55,18 @@ def test_the_search_for_texts_finds_them():
     assert len(found) > 500
 
 
+def test_a_text_is_given_the_values_that_it_names():
+    differ = []
+    for path in sorted(FOLDER.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            name = node.func.id if isinstance(node, ast.Call) and hasattr(node.func, "id") else ""
+            if name not in {"say", "say_count"} or not isinstance(node.args[0], ast.Constant):
+                continue
+            given = {word.arg for word in node.keywords} | ({"count"} if "_" in name else set())
+            differ += [f"{path.name}:{node.lineno}"] * (named(node.args[0].value) != given)
+    assert differ == []
+
+
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_translation_names_the_same_values(language):
     differ = [text for text, found in catalogue(language).items() if named(text) != named(found)]
