@@ -32,7 +32,7 @@ WIDE, PHONE = 1440, 390
 _TALL = 4000
 """So high that all of a page is in sight: what is not, Streamlit leaves undrawn."""
 
-_COLOURS = 128
+_COLOURS = 256
 _PATIENCE = 120_000
 _REST = 1_500
 """Milliseconds: charts and tables are drawn a little after the page says that it is done."""
@@ -100,11 +100,11 @@ PICTURES = (
     Picture("dashboard-dark", "", {}, "Firing alerts", scheme="dark", height=1150),
     Picture("dashboard-phone", "", {}, "Firing alerts", width=PHONE, height=1500),
     Picture("subject", "subject", {**_BANK, "against": "symbol:CPLB"}, "Download", height=1500),
-    Picture("alert", "alerts", _ALERT, "Who did what", act=_say_why, height=1700),
+    Picture("alert", "alerts", _ALERT, "Who did what", act=_say_why, height=2050),
     Picture("alert-phone", "alerts", _ALERT, "Who did what", width=PHONE, height=1500),
     Picture(
         "documents", "documents", {"words": "liquidity", "symbol": "MHBK"}, "texts",
-        act=_open_document,
+        act=_open_document, height=1650,
     ),
     Picture("playback", "replays", {**_SCARE, "part": "play"}, "Firing alerts"),
     Picture("comparison", "replays", {"part": "compare"}, "Rules A", act=_compare, height=1500),
@@ -141,7 +141,9 @@ def compress(taken: bytes) -> bytes:
     """The same picture in few colours: a page has not many, and the file is a third."""
     image = Image.open(io.BytesIO(taken)).convert("RGB")
     written = io.BytesIO()
-    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
+    # By coverage: the usual way gives rare colours up, and a red that is rare is what to look at.
+    few = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(written, "PNG", optimize=True)
     return written.getvalue()
 
 
