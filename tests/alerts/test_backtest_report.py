@@ -7,8 +7,8 @@ import pytest
 
 from alerts.backtest import history
 from alerts.backtest.comparison import KnownEvent, KnownEventsError, parse_known_events
-from alerts.backtest.history import Span
 from alerts.backtest.report import digest_rules, known_within, run_backtest
+from alerts.finders import Stretch
 from alerts.rules import RulesError, locate_mistakes, parse_rules
 from classifier.labels import Labels
 from classifier.prediction import Prediction
@@ -150,7 +150,7 @@ def test_what_is_no_file_of_known_events_is_told(content, said):
 
 
 def test_known_events_outside_the_span_are_left_out():
-    span = Span(DAY, DAY + HOUR)
+    span = Stretch(DAY, DAY + HOUR)
     events = [
         KnownEvent(DAY - HOUR, DAY),
         KnownEvent(DAY - HOUR, DAY + HOUR),
