@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from support.alerting import MINUTE, NOON, RULE, SCARE, at, commit_drawn
 
 import alerts.alerter
+import alerts.explaining
 import alerts.judging
 from alerts.alerter import Alerter
 from alerts.cards import (
@@ -325,9 +326,9 @@ def test_more_than_a_step_explains_are_left_without_a_card_and_say_so(database, 
 
 
 def test_firings_of_one_window_share_one_look_at_it(database, run, monkeypatch):
-    looks, real = [], alerts.judging.read_evidence
+    looks, real = [], alerts.explaining.read_evidence
     monkeypatch.setattr(
-        alerts.judging, "read_evidence", lambda *given: looks.append(given[2:]) or real(*given)
+        alerts.explaining, "read_evidence", lambda *given: looks.append(given[2:]) or real(*given)
     )
     rules = tuple(replace(RULE, name=f"r{i}") for i in range(20))
     commit_drawn(database, run, "====-----")
@@ -355,7 +356,7 @@ def test_two_alerters_at_once_keep_each_card_once(database, run):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (alerts.judging, "read_evidence"),
+        (alerts.explaining, "read_evidence"),
         (alerts.judging, "write_cards"),
         (alerts.alerter, "explain"),
         (alerts.alerter, "tell_of"),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,15 @@ def asked_by(database: Database) -> Iterator[list[Question]]:
         took = 1000 * (time.perf_counter() - context.asked_at)
         questions.append(Question(statement, _asker(), took))
 
-    event.listen(database.engine, "before_cursor_execute", begin)
-    event.listen(database.engine, "after_cursor_execute", end)
+    listeners = {"before_cursor_execute": begin, "after_cursor_execute": end}
+    engines = (database.engine, database.reader)
+    for engine, (name, listener) in product(engines, listeners.items()):
+        event.listen(engine, name, listener)
     try:
         yield questions
     finally:
-        event.remove(database.engine, "before_cursor_execute", begin)
-        event.remove(database.engine, "after_cursor_execute", end)
+        for engine, (name, listener) in product(engines, listeners.items()):
+            event.remove(engine, name, listener)
 
 
 def _asker() -> str:
