@@ -52,7 +52,7 @@ _VIEWPORT = {"width": 1440, "height": 3200}
 class Look:
     """A page as a link opens it. ``sight``: selectors of what must be seen for it to be painted.
 
-    ``draws`` names the function that draws it; it is given the database and None.
+    ``draws`` names the function that draws it; it is given the database and Nones.
     """
 
     page: str
@@ -93,6 +93,26 @@ LOOKS = (
     Look(
         "documents", "all, with words", "dashboard.documents.page:show_documents_page",
         ("[class*=st-key-found-] canvas",), "run=live&span=all&words=downgrade",
+    ),
+    *(
+        Look(
+            "subject", span, "dashboard.subject.page:show_subject_page",
+            (".stVegaLiteChart svg.marks", "[data-testid=stDataFrame] canvas"),
+            f"run=live&span={span}&subject=symbol:T00",
+        )
+        for span in _SPANS
+    ),
+    Look(
+        "alerts", "30 days", "dashboard.alerts.page:show_alerts_page",
+        (".stVegaLiteChart svg.marks", "[data-testid=stDataFrame] canvas"), "run=live&within=30d",
+    ),
+    Look(
+        "replays", "24h", "dashboard.replays.page:show_replays",
+        (_HEATMAP, "[data-testid=stDataFrame] canvas"), "run=live&span=24h",
+    ),
+    Look(
+        "model", "all", "dashboard.model.page:show_model",
+        (".stVegaLiteChart svg.marks",), "run=live",
     ),
     Look(
         "system", "7 days", "dashboard.system.page:show_system",

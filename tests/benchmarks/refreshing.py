@@ -20,7 +20,7 @@ _PATIENCE = 120.0
 def refreshed(database: Database, draws: str, query: str, rounds: int) -> dict[str, Any]:
     """Statements and milliseconds of a refresh, and the milliseconds of each function that asks.
 
-    ``draws`` is the module and the function of a page, which takes the database and None.
+    ``draws`` is the module and the function of a page, which takes the database and Nones.
     """
     page = AppTest.from_function(_draw, default_timeout=_PATIENCE, args=(database, draws))
     for name, value in parse_qsl(query):
@@ -48,9 +48,11 @@ def _refresh(database: Database, page: AppTest) -> list[Question]:
 def _draw(database, draws):
     """What Streamlit runs: the source of this function, by itself."""
     from importlib import import_module  # noqa: PLC0415
+    from inspect import signature  # noqa: PLC0415
 
     from dashboard.app import prepare_page  # noqa: PLC0415
 
     prepare_page()
     module, function = draws.split(":")
-    getattr(import_module(module), function)(database, None)
+    show = getattr(import_module(module), function)
+    show(database, *[None] * (len(signature(show).parameters) - 1))
