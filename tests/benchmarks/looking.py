@@ -108,7 +108,7 @@ LOOKS = (
     ),
     Look(
         "replays", "24h", "dashboard.replays.page:show_replays",
-        (_HEATMAP, "[data-testid=stDataFrame] canvas"), "run=live&span=24h",
+        (".stVegaLiteChart svg.marks", "[data-testid=stDataFrame] canvas"), "run=live&span=24h",
     ),
     Look(
         "model", "all", "dashboard.model.page:show_model",
