@@ -13,6 +13,7 @@ from typing import Any
 
 from alerts.kinds import AnyRule, SpikeRule, ThresholdRule
 from alerts.lifecycle import State, Usual
+from alerts.rule_wording import condition
 from alerts.text import inert
 from classifier.prediction import SCALE
 from store.alertlog import EventRow
@@ -269,7 +270,7 @@ def _judgement(rule: Mapping[str, Any]) -> list[str]:
 
 
 def _judged(rule: AnyRule, value: float | None, usual: Usual | None) -> Judged:
-    base = Judged(type=rule.type, condition=rule.condition, value=value)
+    base = Judged(type=rule.type, condition=condition(rule), value=value)
     if isinstance(rule, ThresholdRule):
         return replace(
             base,

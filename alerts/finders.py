@@ -4,6 +4,7 @@ One for each kind of rule; the lifecycle takes their findings without knowing wh
 beforehand, where it can, at which grid points a calm key must be judged at all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,7 +87,7 @@ def finder_of(rule: AnyRule, key: str, series: Series, judged: Stretch, past: Pa
             return CompositeFinder(rule, [past.members(name, key) for name in rule.members])
 
 
-class _Screened:
+class _Screened(ABC):
     """Grid points at which a condition is met, found for all of them at once where that pays."""
 
     def __init__(self, series: Series, judged: Stretch) -> None:
@@ -104,8 +105,9 @@ class _Screened:
         index = int(np.searchsorted(self._met, minute_of(now)))
         return moment_of(self._met[index]) if index < len(self._met) else None
 
+    @abstractmethod
     def _points(self) -> NDArray[np.int64]:
-        raise NotImplementedError
+        """Those grid points, in minutes of the UNIX epoch."""
 
 
 class _ThresholdFinder(_Screened):

@@ -104,11 +104,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.window
 
     @property
-    def condition(self) -> str:
-        """When it fires, in a few words."""
-        raise NotImplementedError
-
-    @property
     def level(self) -> float | None:
         """The number that makes it laxer or stricter; None: it has none."""
         return None
@@ -175,11 +170,6 @@ class ThresholdRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         """Where a firing alert ends."""
         return self.threshold if self.clear is None else self.clear
 
-    @property
-    def condition(self) -> str:
-        """See ``Rule``."""
-        return f"{_words(self.metric)} {self.operator} {self.threshold:g}"
-
     def faults(self) -> Iterator[str]:
         """See ``Rule``."""
         yield from super().faults()
@@ -242,11 +232,6 @@ class SpikeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         return self.metric is Metric.NEGATIVE_SHARE
 
     @property
-    def condition(self) -> str:
-        """See ``Rule``."""
-        return f"{_words(self.metric)} above usual, surprise >= {self.threshold:g}"
-
-    @property
     def baseline_reach(self) -> timedelta:
         """How far back of a grid point its baseline looks."""
         return self.history + DAY + self.window
@@ -293,11 +278,6 @@ class TrendRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         """See ``Rule``."""
         return self.window * self.windows
 
-    @property
-    def condition(self) -> str:
-        """See ``Rule``."""
-        return f"mean score falls by {self.fall:g} over {self.windows} windows"
-
     def faults(self) -> Iterator[str]:
         """See ``Rule``."""
         yield from super().faults()
@@ -331,11 +311,6 @@ class CompositeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         """Its members say when data is missing."""
         return NoData.OK
 
-    @property
-    def condition(self) -> str:
-        """See ``Rule``."""
-        return f"{'all' if self.all_of else 'any'} of {', '.join(self.members)}"
-
     def faults(self) -> Iterator[str]:
         """See ``Rule``."""
         yield from super().faults()
@@ -348,7 +323,3 @@ class CompositeRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True,
 AnyRule = ThresholdRule | SpikeRule | TrendRule | CompositeRule
 
 _MOST_SURPRISE = 100
-
-
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")

@@ -11,7 +11,7 @@ import streamlit as st
 
 from alerts.backtest.comparison import KnownEvent, KnownEventsError, parse_known_events
 from alerts.fields import RulesError
-from alerts.rule_wording import length
+from alerts.rule_wording import condition, length
 from alerts.rules import RuleSet, locate_mistakes
 from dashboard.common.choices import linked, publish
 from dashboard.common.frame import segments
@@ -123,7 +123,7 @@ def tabulate_rules(rules: RuleSet) -> pd.DataFrame:
     """One row a rule as it is understood, in plain text."""
     rows = [
         (plain(rule.name, 60), rule.scope, plain(", ".join(rule.keys), 100) or say("every one"),
-         rule.condition, length(rule.window), length(rule.for_duration),
+         condition(rule), length(rule.window), length(rule.for_duration),
          str(rule.severity_shown or say("as found")))
         for rule in rules.rules
     ]  # fmt: skip

@@ -10,7 +10,7 @@ import typer
 from alerts.backtest.history import whole_span
 from alerts.backtest.suggestion import Suggestion, suggest
 from alerts.kinds import AnyRule
-from alerts.rule_wording import length
+from alerts.rule_wording import condition, length
 from store.runs import LIVE
 from tapewatch import console
 from tapewatch.commands.options import Json, RulesFile, RunName
@@ -129,7 +129,7 @@ def _plain(rule: AnyRule) -> dict[str, Any]:
         "metric": getattr(rule, "metric", None),
         "scope": rule.scope,
         "keys": list(rule.keys),
-        "condition": rule.condition,
+        "condition": condition(rule),
         "operator": getattr(rule, "operator", None),
         "threshold": rule.level,
         "clear": getattr(rule, "clear_threshold", None),
@@ -148,6 +148,6 @@ def _shown(rule: AnyRule) -> tuple[object, ...]:
     more = len(rule.keys) - _SHOWN_KEYS
     return (
         rule.name, rule.type, rule.scope, f"{keys} and {more} more" if more > 0 else keys,
-        rule.condition, length(rule.window), length(rule.every), length(rule.for_duration),
+        condition(rule), length(rule.window), length(rule.every), length(rule.for_duration),
         rule.severity_shown or "as found",
     )  # fmt: skip

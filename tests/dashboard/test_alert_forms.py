@@ -4,20 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import streamlit as st
-from support.alerting import MINUTE, at, commit_drawn
+from support.alerting import at, let_fire
 from support.pages import fine, open_at, texts
 
 from alerts.actions import view_alert
-from alerts.alerter import Alerter
 from alerts.links import alert_id
 from alerts.matchers import matches
-from alerts.rules import Metric, RuleSet, ThresholdRule
-from classifier.labels import Labels
 from dashboard.access.roles import Access, Role
 from dashboard.alerts.forms import literally
 from store.alert_actions import read_actions
-from store.commits import register_model
-from store.runs import find_run, open_run
+from store.runs import find_run
 from store.silences import add_silence, read_silences
 from store.tellings import Telling
 
@@ -40,22 +36,7 @@ def fire(scene):
     """Let an alert fire in the run ``replay``; its id."""
 
     def fired(key="CPLB", timeline="====-----"):
-        rule = ThresholdRule(
-            name="mood",
-            metric=Metric.NEGATIVE_SHARE,
-            threshold=0.6,
-            scope="symbol",
-            window=3 * MINUTE,
-            every=MINUTE,
-            min_documents=2,
-        )
-        with scene.database.transaction() as connection:
-            register_model(connection, "m", Labels(("Macro",)))
-            run = open_run(connection, "replay")
-        commit_drawn(scene.database, run, timeline, symbols=(key,))
-        Alerter(scene.database, run, RuleSet(rules=(rule,)), notify=True).advance(
-            at(0), finish=True
-        )
+        let_fire(scene.database, "replay", key, timeline)
         return alert_id("replay", "mood", key)
 
     return fired

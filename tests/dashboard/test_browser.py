@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from support.alerting import MINUTE, at, commit_drawn
+from support.alerting import let_fire
 from support.dashboard import launched
 from typer.testing import CliRunner
 
-from alerts.alerter import Alerter
 from alerts.links import alert_id
-from alerts.rules import Metric, RuleSet, ThresholdRule
-from classifier.labels import Labels
-from store.commits import register_model
 from store.corrections import read_corrections
-from store.runs import open_run
 from tapewatch.commands import alerting
 
 PATIENCE = 60_000
@@ -450,26 +445,10 @@ def test_the_first_run_appears_by_itself(scene, watch, tmp_path):
         page.context.close()
 
 
-MOOD = ThresholdRule(
-    name="mood",
-    metric=Metric.NEGATIVE_SHARE,
-    threshold=0.6,
-    scope="symbol",
-    window=3 * MINUTE,
-    every=MINUTE,
-    min_documents=2,
-    severity=8,
-)
-
-
 @pytest.fixture(scope="module")
 def firing(shared):
     """A run in which an alert fires, as the alerter makes it; its link."""
-    with shared.database.transaction() as connection:
-        register_model(connection, "m", Labels(("Macro",)))
-        run = open_run(connection, "watched")
-    commit_drawn(shared.database, run, "====-----", symbols=("<b>CPLB",))
-    Alerter(shared.database, run, RuleSet(rules=(MOOD,)), notify=True).advance(at(0), finish=True)
+    let_fire(shared.database, "watched", "<b>CPLB", severity=8)
     return f"alerts?run=watched&alert={alert_id('watched', 'mood', '<b>CPLB')}"
 
 

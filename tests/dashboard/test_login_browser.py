@@ -2,17 +2,13 @@
 
 import pytest
 from playwright.sync_api import expect
-from support.alerting import MINUTE, at, commit_drawn
+from support.alerting import let_fire
 from support.dashboard import free_port, launched
 from support.identity import CLIENT, SECRET, identity_provider
 
 from alerts.actions import view_alert
-from alerts.alerter import Alerter
 from alerts.links import alert_id
-from alerts.rules import Metric, RuleSet, ThresholdRule
-from classifier.labels import Labels
-from store.commits import register_model
-from store.runs import find_run, open_run
+from store.runs import find_run
 
 PATIENCE = 60_000
 PEOPLE = {
@@ -46,20 +42,7 @@ LINK = f"alerts?run=watched&alert={alert_id('watched', 'mood', 'CPLB')}"
 def scene(postgres, new_scene):
     with postgres.database() as url:
         made = new_scene(url)
-        rule = ThresholdRule(
-            name="mood",
-            metric=Metric.NEGATIVE_SHARE,
-            threshold=0.6,
-            scope="symbol",
-            window=3 * MINUTE,
-            every=MINUTE,
-            min_documents=2,
-        )
-        with made.database.transaction() as connection:
-            register_model(connection, "m", Labels(("Macro",)))
-            run = open_run(connection, "watched")
-        commit_drawn(made.database, run, "====-----", symbols=("CPLB",))
-        Alerter(made.database, run, RuleSet(rules=(rule,)), notify=True).advance(at(0), finish=True)
+        let_fire(made.database, "watched", "CPLB")
         yield made
         made.close()
 

@@ -1,10 +1,8 @@
 """Keys side by side, and what a subject is made of, on a real PostgreSQL."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
 
 from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
@@ -12,7 +10,6 @@ from ingest.batch import ScoredBatch
 from ingest.document import Document
 from store.buckets import Sums
 from store.commits import commit_batch, register_model
-from store.database import Database
 from store.movement import Change, Part, read_changes, read_parts
 from store.preparing import prepare_batch
 from store.runs import open_run
@@ -30,15 +27,6 @@ SCENE = [
     (119, "Macro", "negative", "wire", "news", ("BBB",)),
     (120, "Earnings", "negative", "wire", "news", ()),
 ]
-
-
-@pytest.fixture
-def connection(database_url) -> Iterator[Connection]:
-    database = Database(database_url)
-    database.migrate()
-    with database.transaction() as connection:
-        yield connection
-    database.close()
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The dashboard's queries, on a real PostgreSQL."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
 
 from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
@@ -14,7 +12,6 @@ from ingest.document import Document, Reason
 from store import views
 from store.buckets import Sums
 from store.commits import commit_batch, register_model
-from store.database import Database
 from store.preparing import prepare_batch
 from store.runs import finish_run, open_run
 from store.views import (
@@ -57,15 +54,6 @@ SCENE = [
     (document(4, 60, symbols=("AAA",)), prediction("Earnings", "neutral")),
     (document(5, 120), prediction("Macro", "negative", 6000)),
 ]
-
-
-@pytest.fixture
-def connection(database_url) -> Iterator[Connection]:
-    database = Database(database_url)
-    database.migrate()
-    with database.transaction() as connection:
-        yield connection
-    database.close()
 
 
 @pytest.fixture

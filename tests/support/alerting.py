@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerts.rules import Metric, ThresholdRule
+from msgspec.structs import replace
+
+from alerts.alerter import Alerter
+from alerts.rules import Metric, RuleSet, ThresholdRule
+from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
 from store import runs
-from store.commits import commit_batch
+from store.commits import commit_batch, register_model
 from store.database import Database
 from store.preparing import prepare_batch
 from store.runs import Run
@@ -29,6 +33,7 @@ RULE = ThresholdRule(
     every=MINUTE,
     min_documents=2,
 )
+OF_SYMBOLS = replace(RULE, scope="symbol", clear=None)
 SCARE = "====-----=====----====="
 """A minute a letter, as `commit_drawn` takes them: two firings of the rule."""
 
@@ -65,6 +70,18 @@ def commit_drawn(
         commit_batch(
             connection, run.id, prepare_batch(ScoredBatch(documents, predictions, [], [step]))
         )
+
+
+def let_fire(
+    database: Database, name: str, key: str, timeline: str = "====-----", severity: int = 5
+) -> None:
+    """Have an alert of the rule `mood` for a symbol in the run of that name, and tell of it."""
+    with database.transaction() as connection:
+        register_model(connection, "m", Labels(("Macro",)))
+    run = open_run(database, name)
+    commit_drawn(database, run, timeline, symbols=(key,))
+    rules = RuleSet(rules=(replace(OF_SYMBOLS, severity=severity),))
+    Alerter(database, run, rules, notify=True).advance(NOON, finish=True)
 
 
 def _predicted(letter: str) -> Prediction:
