@@ -1,12 +1,16 @@
 """Shares of few documents: where they may well lie, and what changed beyond chance. Pure.
 
-Columns of counts go in, columns of shares come out.
+Columns of counts go in, columns of shares come out; ``around`` is of one share.
 """
+
+from typing import TypeVar
 
 import pandas as pd
 
-LIKELY, SURE = 1.645, 2.576
-"""Standard deviations to each side of 90 % and of 99 %."""
+LIKELY, USUAL, SURE = 1.645, 1.96, 2.576
+"""Standard deviations to each side of 90 %, of 95 % and of 99 %."""
+
+Number = TypeVar("Number", float, pd.Series)
 
 
 def wilson(
@@ -17,10 +21,16 @@ def wilson(
     Missing where there are no documents.
     """
     held = documents.where(documents > 0).astype(float)
-    share = negative / held
-    middle = (share + z**2 / (2 * held)) / (1 + z**2 / held)
-    reach = (share * (1 - share) / held + (z / (2 * held)) ** 2) ** 0.5 * z / (1 + z**2 / held)
-    return (middle - reach).clip(0, 1), (middle + reach).clip(0, 1)
+    low, high = _score_interval(negative / held, held, z)
+    return low.clip(0, 1), high.clip(0, 1)
+
+
+def around(share: float, rows: int, z: float) -> tuple[float, float]:
+    """Where the share behind one of so many rows may well lie: anywhere, without rows."""
+    if not rows:
+        return 0.0, 1.0
+    low, high = _score_interval(share, float(rows), z)
+    return max(0.0, low), min(1.0, high)
 
 
 def difference(
@@ -37,3 +47,11 @@ def difference(
     down = ((one - one_low) ** 2 + (two_high - two) ** 2) ** 0.5
     up = ((one_high - one) ** 2 + (two - two_low) ** 2) ** 0.5
     return apart, apart - down, apart + up
+
+
+def _score_interval(share: Number, held: Number, z: float) -> tuple[Number, Number]:
+    """Wilson's interval (1927), which is never empty and keeps within 0 and 1 but for rounding."""
+    whole = 1 + z**2 / held
+    middle = (share + z**2 / (2 * held)) / whole
+    reach = (share * (1 - share) / held + (z / (2 * held)) ** 2) ** 0.5 * z / whole
+    return middle - reach, middle + reach

@@ -4,16 +4,14 @@ A card may be of other weights and another version of the program: what it lacks
 and only what is no card at all is an error. Measures nothing and draws nothing.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-Interval = tuple[float, float]
+from dashboard.common.shares import USUAL, around
 
-_Z = 1.959964
-"""The standard normal quantile of a two-sided 95 % interval."""
+Interval = tuple[float, float]
 
 
 class CardError(ValueError):
@@ -63,7 +61,7 @@ class Bin(msgspec.Struct, frozen=True):
     @property
     def interval(self) -> Interval:
         """The 95 % interval of the share that is right (Wilson 1927)."""
-        return wilson(self.accuracy, self.rows)
+        return around(self.accuracy, self.rows, USUAL)
 
 
 class Reliability(msgspec.Struct, frozen=True):
@@ -138,13 +136,3 @@ def read_card(plain: Mapping[str, Any]) -> Card:
         return msgspec.convert(plain, Card)
     except msgspec.ValidationError as error:
         raise CardError(f"the card is not what `tapewatch train` writes: {error}") from error
-
-
-def wilson(share: float, rows: int) -> Interval:
-    """The 95 % score interval of a share of ``rows``; everything without rows (Wilson 1927)."""
-    if not rows:
-        return 0.0, 1.0
-    centre = share + _Z**2 / (2 * rows)
-    reach = _Z * math.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
-    whole = 1 + _Z**2 / rows
-    return max(0.0, (centre - reach) / whole), min(1.0, (centre + reach) / whole)

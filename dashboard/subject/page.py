@@ -24,7 +24,7 @@ from dashboard.common.frame import (
     write_until,
 )
 from dashboard.common.plain import DASH
-from dashboard.common.shares import wilson
+from dashboard.common.shares import LIKELY, around
 from dashboard.common.subjects import about, choose_other, choose_subject, name_of
 from dashboard.common.theme import Palette, palette_for
 from dashboard.common.view import KINDS, SPANS, Subject, View, bounds, is_going_on, usual_span
@@ -168,9 +168,7 @@ def tell(sums: Sums, alerts: int, firing: int) -> list[tuple[str, str, str]]:
     held = sums.documents
     share = balance = score = between = DASH
     if held:
-        low, high = (
-            float(each.iloc[0]) for each in wilson(pd.Series([sums.negative]), pd.Series([held]))
-        )
+        low, high = around(sums.negative / held, held, LIKELY)
         share, between = (
             f"{sums.negative / held:.0%}",
             say("{low:.0%} {dash} {high:.0%} is likely", low=low, dash=DASH, high=high),

@@ -9,11 +9,12 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
+from dashboard.common.shares import USUAL, around
 from dashboard.model import confusion, reliability
 from dashboard.model.contest import drawn
 from dashboard.model.drift import newest_of_each, tabulate_points
 from dashboard.model.lineup import Change, Compared, Contest, Lineup, Models, ModelsError
-from dashboard.model.model_card import Bin, CardError, HeadFigures, read_card, wilson
+from dashboard.model.model_card import Bin, CardError, HeadFigures, read_card
 from dashboard.model.sections import tabulate_scores
 from store.database import Database
 from store.drift import DriftReport, StoredReport, save_report
@@ -254,8 +255,8 @@ def test_the_reliability_diagram_holds_the_bins_of_the_card_as_served_and_before
     ],
 )
 def test_intervals_of_shares_are_wilsons(share, rows, low, high):
-    assert wilson(share, rows) == pytest.approx((low, high), abs=1e-4)
-    assert Bin(rows, 0.5, share).interval == wilson(share, rows)
+    assert around(share, rows, USUAL) == pytest.approx((low, high), abs=1e-4)
+    assert Bin(rows, 0.5, share).interval == around(share, rows, USUAL)
 
 
 def test_scores_stand_beside_those_before():
