@@ -42,7 +42,7 @@ AWAY = (DatabaseUnavailableError, StatementCutError)
 def find_runs(database: Database) -> list[RunSummary]:
     """Every run; where there is none, or no database, the page says so and this is empty."""
     try:
-        runs = reading.runs(database)
+        runs = runs_as_linked(database)
     except AWAY as error:
         title()
         say_away(error)
@@ -51,6 +51,15 @@ def find_runs(database: Database) -> list[RunSummary]:
         title()
         st.info(say(_NO_RUNS), icon=":material/inbox:")
         _wait(database)
+    return runs
+
+
+def runs_as_linked(database: Database) -> list[RunSummary]:
+    """Every run; they are read again where the link names one that began a moment ago."""
+    runs = reading.runs(database)
+    if (asked := linked("run")) and all(run.name != asked for run in runs):
+        reading.runs.clear(database)
+        runs = reading.runs(database)
     return runs
 
 
@@ -75,16 +84,40 @@ def choose_preferences() -> None:
 
 
 def choose_run(runs: list[RunSummary]) -> RunSummary:
-    """The title and the choice of a run, within the head that the caller has opened."""
+    """The title and the choice of a run, within the head that the caller has opened.
+
+    Where the link names a run that is not there, the page says which one it shows instead.
+    """
     with st.container(horizontal=True, vertical_alignment="center", width="stretch", key="brand"):
         title()
         choose_preferences()
     names = {run.name: run for run in runs}
-    restore("run", names, first_choice(runs).name)
+    asked = linked("run")
+    known = restore("run", names, first_choice(runs).name)
+    if asked and asked not in names:
+        st.session_state["absent-run"] = (asked, known)
     run = st.selectbox(
         say("Run"), list(names), key="run", format_func=lambda name: plain(name, 60), width=260
     )
+    _say_absent(str(run))
     return names[str(run)]
+
+
+def _say_absent(shown: str) -> None:
+    """Tell of the run that the link asked for, while what is shown instead is still chosen."""
+    absent, instead = st.session_state.get("absent-run", ("", ""))
+    if instead == shown:
+        st.warning(
+            say(
+                "There is no run {absent}: it was mistyped, or lies in another database. "
+                "This is {shown}.",
+                absent=plain(absent, 60),
+                shown=plain(shown, 60),
+            ),
+            icon=":material/link_off:",
+        )
+    else:
+        st.session_state.pop("absent-run", None)
 
 
 def segments(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.common import reading
 from dashboard.common.choices import publish, restore
-from dashboard.common.frame import choose_run, say_away, title
+from dashboard.common.frame import choose_run, runs_as_linked, say_away, title
 from dashboard.common.plain import plain
 from dashboard.common.theme import palette_for
 from dashboard.common.words import later, say
@@ -54,7 +54,7 @@ def show_model(database: Database, models: Models | None) -> None:
 def _runs(database: Database) -> list[RunSummary] | None:
     """Every run; None while the database is away, which the rest of the page can do without."""
     try:
-        return reading.runs(database)
+        return runs_as_linked(database)
     except DatabaseUnavailableError:
         return None
 

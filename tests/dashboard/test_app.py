@@ -91,6 +91,27 @@ def test_another_run_can_be_chosen_and_the_link_says_so(open_page):
     assert any("Nothing is firing" in text.value for text in page.markdown)
 
 
+def test_a_link_to_a_run_that_began_a_moment_ago_shows_it(story, open_page):
+    assert open_page(run="quiet").selectbox(key="run").value == "quiet"
+    story.add_documents("newest", 3)
+    page = open_page(run="newest")
+    assert page.selectbox(key="run").value == "newest"
+    assert figures(page)["Documents"] == "3"
+    assert not page.warning
+
+
+@pytest.mark.usefixtures("story")
+def test_a_link_to_a_run_that_is_not_there_says_so_until_another_is_chosen(open_page):
+    page = open_page(run="**gone**")
+    assert "no run" in page.warning[0].value
+    assert "This is replay" in page.warning[0].value
+    fine(page.run())
+    assert "no run" in page.warning[0].value
+    fine(page.selectbox(key="run").set_value("quiet").run())
+    fine(page.selectbox(key="run").set_value("replay").run())
+    assert not page.warning
+
+
 @pytest.mark.usefixtures("story")
 def test_a_firing_alert_has_a_card_and_a_resolved_one_a_row(open_page):
     page = open_page()
