@@ -1,7 +1,7 @@
 """Evidence cards: why an alert fired, as it was known when it did. Pure.
 
 A card is built once, kept with the event, and not changed when documents come late or are scored
-again. It says which documents weighed most, not which words: that takes the model.
+again. It says which documents weighed most; which words did is added by ``alerts.weighing``.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from alerts.kinds import AnyRule, SpikeRule, ThresholdRule
-from alerts.lifecycle import State, Usual
+from alerts.lifecycle import Reason, State, Usual
 from alerts.rule_wording import condition
 from alerts.text import inert
 from classifier.prediction import SCALE
@@ -108,7 +108,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Why one alert began to fire. ``examined`` documents were looked at for drivers and models."""
+    """Why one alert began to fire, or grew graver.
+
+    ``examined`` documents were looked at for drivers and models.
+    """
 
     window: Numbers
     rule: Judged
@@ -127,16 +130,20 @@ class Card:
         return {**plain, "drivers": list(plain["drivers"]), "offsets": list(self.offsets)}
 
 
-def begins(event: EventRow) -> bool:
-    """Whether a firing begins with it; one that goes on after a recovery is no other firing."""
-    return event.state == State.FIRING and event.at == event.fired_at
+def is_explained(event: EventRow) -> bool:
+    """Whether it gets a card: a firing begins with it, or has grown graver.
+
+    One that goes on after a recovery is no other firing.
+    """
+    grown = event.reason == Reason.GRAVER
+    return event.state == State.FIRING and (grown or event.at == event.fired_at)
 
 
 def chosen(
     happened: Iterable[tuple[int, EventRow]], limit: int = MOST_A_STEP
 ) -> tuple[list[tuple[int, EventRow]], list[tuple[int, EventRow]]]:
-    """The firings that begin: those that get a card, and the rest. The gravest and latest first."""
-    begun = [(number, event) for number, event in happened if begins(event)]
+    """What is to be explained: what gets a card, and the rest. The gravest and latest first."""
+    begun = [(number, event) for number, event in happened if is_explained(event)]
     begun.sort(key=lambda each: (-each[1].severity, -each[1].at.timestamp(), *_name(each[1])))
     return begun[:limit], begun[limit:]
 
@@ -247,9 +254,15 @@ def facts(card: Mapping[str, Any]) -> list[str]:
         lines.append(f"Read up to: {', '.join(card['offsets'])}")
     if card["examined"] != window["documents"]:
         lines.append(f"Drivers and models are of {card['examined']:,} documents")
+    if heaviest := card.get("words", {}).get("heaviest"):
+        lines.append(f"Words that made them negative: {_words(heaviest)}")
     if card["drivers_pruned"]:
         lines.append("Documents that were pruned are no longer quoted")
     return lines
+
+
+def _words(heaviest: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{word['text']} {word['weight']:+.2f}" for word in heaviest)
 
 
 def _judgement(rule: Mapping[str, Any]) -> list[str]:

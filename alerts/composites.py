@@ -1,6 +1,7 @@
 """Composite rules: what follows from the states of other rules for the same key. Pure.
 
-A member counts by its state, with its own for-duration and hysteresis, and not by its value.
+A member counts by its state, with its own for-duration and hysteresis, and not by its value. It
+may be composite itself, and is judged before what is made of it.
 """
 
 from bisect import bisect_right
@@ -51,11 +52,12 @@ class Timeline:
 class Timelines:
     """What became of every rule and key in a step."""
 
-    def __init__(
-        self, rules: RuleSet, before: Mapping[AlertKey, Standing], events: Iterable[EventRow]
-    ) -> None:
+    def __init__(self, rules: RuleSet, before: Mapping[AlertKey, Standing]) -> None:
         self._rules, self._before = rules, before
         self._turns: dict[AlertKey, list[Turn]] = defaultdict(list)
+
+    def add(self, events: Iterable[EventRow]) -> None:
+        """Take in what came of rules; each rule's events come at once."""
         for event in sorted(events, key=lambda event: event.at):
             turn = Turn(event.at, State(event.state), event.severity)
             self._turns[event.rule, event.key].append(turn)

@@ -6,19 +6,29 @@ A key that cannot be judged is in error at that grid point, and harms no other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
-from alerts.cards import Window, begins
+from alerts.cards import Window, is_explained
 from alerts.composites import Timelines
 from alerts.coverage import coverage, silent_from
 from alerts.decisions import Coverage
 from alerts.finders import NOTHING_PAST, Finder, Past, Stretch, finder_of
 from alerts.kinds import GRID, AnyRule, CompositeRule, NoData
-from alerts.lifecycle import Condition, Decision, Finding, Reason, Standing, State, advance, failed
-from alerts.rules import RuleSet
+from alerts.lifecycle import (
+    Condition,
+    Decision,
+    Finding,
+    Reason,
+    Standing,
+    State,
+    advance,
+    failed,
+    grows,
+)
+from alerts.rules import RuleSet, members_first
 from alerts.windows import Series, floor, next_point
 from store.alertlog import EventRow
 
@@ -39,7 +49,7 @@ Moment = tuple[str, str, datetime]
 class Outcome:
     """What an evaluation changed: events in order of time, and the standings after it.
 
-    ``windows`` are those of the firings that began.
+    ``windows`` are those of the firings that began or grew graver.
     """
 
     events: list[EventRow] = field(default_factory=list)
@@ -81,10 +91,10 @@ def evaluate_own(
         finder = finder_of(own, key, of_key, judged, past)
         for now, decision, finding in _judge(own, key, of_key, finder, standing, judged):
             previous = standing.state if standing else State.INACTIVE
-            if decision.state is not previous:
+            if decision.state is not previous or decision.reason is Reason.GRAVER:
                 event = _event(own, key, of_key, now, standing, decision)
                 outcome.events.append(event)
-                if begins(event):
+                if is_explained(event):
                     outcome.windows[rule.name, key, now] = _window(own, of_key, now, finding)
             standing = decision.standing
         if standing is not None:
@@ -104,21 +114,24 @@ def evaluate_rules(
     ``before`` holds the standings by rule and key. Events are not in order.
     """
     outcome = Outcome()
-    composites = []
+    composites = {}
     for rule, of_rule, past in series:
         if isinstance(rule, CompositeRule):
-            composites.append((rule, of_rule))
+            composites[rule.name] = rule, of_rule
         else:
             own = before.get(rule.name, {})
             outcome.add(evaluate_own(rule, of_rule, own, judged, past))
-    if composites:
-        known = {(name, key): s for name, own in before.items() for key, s in own.items()}
-        timelines = Timelines(rules, known, outcome.events)
-    for rule, of_rule in composites:
+    known = {(name, key): s for name, own in before.items() for key, s in own.items()}
+    timelines = Timelines(rules, known)
+    timelines.add(outcome.events)
+    for name in members_first(rule for rule, _ in composites.values()):
+        rule, of_rule = composites[name]
         concerned = dict.fromkeys(timelines.keys(rule), _EMPTY) | dict(of_rule)
         past = Past(members=timelines.of)
         own = before.get(rule.name, {})
-        outcome.add(evaluate_own(rule, concerned, own, judged, past))
+        made = evaluate_own(rule, concerned, own, judged, past)
+        timelines.add(made.events)
+        outcome.add(made)
     return outcome
 
 
@@ -233,7 +246,9 @@ def _decide(  # noqa: PLR0913 - one grid point of one key of one rule
 ) -> tuple[Decision, Finding | None]:
     try:
         finding = finder.find(now, coverage(rule, series, standing, now))
-        if finding.condition is Condition.MET and _may_begin(standing):
+        if rule.severity is not None:
+            finding = replace(finding, severity=None)
+        if finding.condition is Condition.MET and _is_news(finding, standing):
             finding = finder.confirm(finding, now)
         return advance(rule, finding, standing, now), finding
     except Exception as error:  # noqa: BLE001 - whatever one rule does, the others are judged
@@ -242,9 +257,9 @@ def _decide(  # noqa: PLR0913 - one grid point of one key of one rule
         return failed(standing, now, detail), None
 
 
-def _may_begin(standing: Standing | None) -> bool:
-    """Whether a condition that is met begins a firing, or takes it nearer to its beginning."""
-    return standing is None or standing.fired_at is None
+def _is_news(finding: Finding, standing: Standing | None) -> bool:
+    """Whether a condition that is met begins a firing, brings it nearer, or makes it graver."""
+    return standing is None or standing.fired_at is None or grows(finding, standing)
 
 
 def _window(rule: AnyRule, series: Series, now: datetime, finding: Finding | None) -> Window:

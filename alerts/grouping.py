@@ -21,10 +21,19 @@ AlertKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """An active state and when it began: two firings in a row are not the same."""
+    """An active state, since when, and how grave it is: two firings in a row are not the same."""
 
     state: str
     began_at: datetime
+    severity: int
+
+    def is_known(self, told: "Active | None") -> bool:
+        """Whether receivers know of it, if less grave than it is or not."""
+        return told is not None and (told.state, told.began_at) == (self.state, self.began_at)
+
+    def is_news(self, told: "Active | None") -> bool:
+        """Whether there is something to tell: it is another than was told, or graver."""
+        return told is None or not self.is_known(told) or self.severity > told.severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ def decide(
 ) -> Decision:
     """What to tell of a group at the grid point ``now``."""
     free = [member for member in members if member.held is None]
-    fresh = [m.alert for m in free if m.current is not None and m.current != m.told]
+    fresh = [m.alert for m in free if m.current is not None and m.current.is_news(m.told)]
     ended = [m.alert for m in free if m.current is None and m.told is not None]
     if fresh or ended:
         return _changed(grouping, group, members, fresh, ended, now)
@@ -84,7 +93,7 @@ def _changed(  # noqa: PLR0913 - the group, and what changed in it
     known = any(member.told is not None for member in members)
     if known:
         due = now if group.told_at is None else group.told_at + _whole(grouping.interval)
-        waits, told = Why.GROUP_INTERVAL, Why.GROUP_CHANGED if fresh else Why.RESOLVED
+        waits, told = Why.GROUP_INTERVAL, _why_changed(members, fresh)
         waiting = group
     else:
         waiting = GroupRow(group.name, group.waiting_since or now, group.told_at, group.repeat_at)
@@ -100,6 +109,16 @@ def _changed(  # noqa: PLR0913 - the group, and what changed in it
     after = GroupRow(group.name, None, now, repeat_at)
     alerts = (*sorted(fresh), *sorted(ended), *sorted(again))
     return Decision(notify=True, reason=told, group=after, alerts=alerts, due=repeat_at)
+
+
+def _why_changed(members: Sequence[Member], fresh: Sequence[AlertKey]) -> Why:
+    """What is new to receivers who know some of the alerts already."""
+    if not fresh:
+        return Why.RESOLVED
+    known = (
+        m.current is not None and m.current.is_known(m.told) for m in members if m.alert in fresh
+    )
+    return Why.GRAVER if all(known) else Why.GROUP_CHANGED
 
 
 def _unchanged(
@@ -119,7 +138,7 @@ def _unchanged(
 
 def _going_on(members: Sequence[Member]) -> list[Member]:
     """Those that receivers know of already."""
-    return [m for m in members if m.current is not None and m.current == m.told]
+    return [m for m in members if m.current is not None and not m.current.is_news(m.told)]
 
 
 def _whole(duration: timedelta) -> timedelta:

@@ -1,7 +1,7 @@
 """Judging: every rule over a span of the grid, from buckets that are read once for each scope.
 
 Reads the store; decides nothing that ``alerts.evaluation`` does not. What it saw of a firing that
-begins is kept as a card.
+begins or grows is kept as a card.
 """
 
 from collections import defaultdict
@@ -88,7 +88,7 @@ def explain(  # noqa: PLR0913 - the firings of one step of a run
     windows: Mapping[Moment, Window],
     allowed_lateness: timedelta,
 ) -> None:
-    """Keep a card of each firing that begins, or why it has none."""
+    """Keep a card of each firing that begins or has grown graver, or why it has none."""
     carded, rest = chosen(happened)
     if not carded:
         return

@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+GRAVER_BY = 2
+"""What fires is graver once it is found so many levels above: smaller steps are no news."""
+
 
 class State(StrEnum):
     """Where a rule stands for a key. ``RESOLVED`` ends what was active, and is inactive again."""
@@ -31,6 +34,7 @@ class Reason(StrEnum):
     WAITING = "waiting_for_duration"
     CLEARED = "cleared"
     NOT_CLEAR = "not_clear_yet"
+    GRAVER = "graver"
     KEPT = "kept_firing"
     TOO_FEW = "too_few_documents"
     LEARNING = "learning_baseline"
@@ -92,7 +96,8 @@ class Standing:
 
     ``fired_at``: when the firing began that lasts, also while it recovers, has no data or fails.
     ``thin_since``: the grid point from which a firing alert's window held too few documents.
-    ``severity``: the greatest found until it fired; None where findings say nothing of it.
+    ``severity``: the greatest found until it fired, and since then the latest that was graver by
+    ``GRAVER_BY``; None where findings say nothing of it.
     """
 
     state: State
@@ -144,6 +149,13 @@ def advance(terms: Terms, finding: Finding, before: Standing | None, now: dateti
     if before.state is State.ERROR:
         return Decision(None, State.RESOLVED, Reason.JUDGED_AGAIN, decision.value)
     return decision
+
+
+def grows(finding: Finding, before: Standing) -> bool:
+    """Whether an alert that fires is found graver than it is known to be."""
+    if finding.severity is None or before.severity is None or before.fired_at is None:
+        return False
+    return finding.severity - before.severity >= GRAVER_BY
 
 
 def failed(before: Standing | None, now: datetime, detail: str) -> Decision:
@@ -213,8 +225,11 @@ def _from_firing(terms: Terms, finding: Finding, before: Standing, now: datetime
         case Condition.CLEAR:
             return _clear(terms, finding, before, now)
     since = before.since if before.state is State.FIRING else now
-    still = Standing(State.FIRING, since, before.fired_at, severity=before.severity)
-    return Decision(still, State.FIRING, Reason.NOT_CLEAR, finding.value)
+    graver = grows(finding, before)
+    severity = finding.severity if graver else before.severity
+    still = Standing(State.FIRING, since, before.fired_at, severity=severity)
+    reason = Reason.GRAVER if graver else Reason.NOT_CLEAR
+    return Decision(still, State.FIRING, reason, finding.value)
 
 
 def _thin(terms: Terms, finding: Finding, before: Standing, now: datetime) -> Decision:

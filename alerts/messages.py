@@ -36,14 +36,15 @@ _EXPLAINED = 10
 _NO_CARDS: Mapping[int, CardRow] = {}
 
 
-def messages_for(
+def messages_for(  # noqa: PLR0913 - an event, and to whom it is told
     event_id: int,
     event: EventRow,
     run: str,
     rules: RuleSet,
     cards: Mapping[int, CardRow] = _NO_CARDS,
+    receivers: Sequence[str] | None = None,
 ) -> list[Message]:
-    """One message for each receiver of the event's rule; none for what is not told.
+    """One message for each receiver, or each of the event's rule; none for what is not told.
 
     The id of a message follows from what it says, so that an event told again keeps its id.
     """
@@ -53,7 +54,8 @@ def messages_for(
     content = payload(event, run, name=rule.names.get(event.key))
     content |= _link(event, run, rules) | _card(cards.get(event_id))
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
-    receivers = receivers_of(event, rule.at(event.key).receivers, rules.routes)
+    if receivers is None:
+        receivers = receivers_of(event, rule.at(event.key).receivers, rules.routes)
     return _addressed(identity, event_id, content, [event], receivers, rules)
 
 
@@ -81,9 +83,9 @@ def messages_of(
     if not happened:
         return []
     lead, event_id, event = happened[0]
-    plain = notice.reason in {Why.FIRST_FIRING, Why.GROUP_CHANGED, Why.RESOLVED}
+    plain = notice.reason in {Why.FIRST_FIRING, Why.GROUP_CHANGED, Why.GRAVER, Why.RESOLVED}
     if len(happened) == 1 and plain and event.at == notice.at and event.state == _as_told(lead):
-        made = messages_for(event_id, event, run, rules, cards)
+        made = messages_for(event_id, event, run, rules, cards, notice.receivers)
         return [_because(message, notice.reason) for message in made]
     contents = [
         _told_payload(t, known, run, notice.reason, _name_of(known, rules))

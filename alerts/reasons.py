@@ -8,6 +8,7 @@ class Why(StrEnum):
 
     FIRST_FIRING = "first_firing"
     GROUP_CHANGED = "group_changed"
+    GRAVER = "graver"
     REPEAT = "repeat"
     RESOLVED = "resolved"
     FLAPPING = "flapping"

@@ -4,8 +4,9 @@ Knows no bucket, no state and no clock. docs/rules.md describes every field.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ def parse_rules(content: bytes, where: str, environment: Mapping[str, str] | Non
     checked = tuple(
         _checked(rule, rules, folder, f"{where}: rule {rule.name!r}") for rule in rules.rules
     )
+    _check_circles(checked, where)
     return msgspec.structs.replace(rules, rules=checked)
 
 
@@ -234,13 +236,27 @@ def _with_watchlist(rule: AnyRule, folder: Path | None, where: str) -> AnyRule:
     )
 
 
+def members_first(rules: Iterable[CompositeRule]) -> list[str]:
+    """Their names, each behind those of its own members. Raises CycleError for a circle."""
+    names = {rule.name: rule.members for rule in rules}
+    return [name for name in TopologicalSorter(names).static_order() if name in names]
+
+
+def _check_circles(rules: Iterable[AnyRule], where: str) -> None:
+    try:
+        members_first(rule for rule in rules if isinstance(rule, CompositeRule))
+    except CycleError as error:
+        circle = error.args[1][::-1]
+        raise RulesError(
+            f"{where}: rule {circle[0]!r}: is made of itself: {' of '.join(circle)}"
+        ) from error
+
+
 def _check_members(rule: CompositeRule, rules: RuleSet, where: str) -> None:
     field = "all" if rule.all_of else "any"
     for name in rule.members:
         member = rules.rule(name)
         if member is None:
             raise RulesError(f"{where}: `{field}`: there is no rule called {name!r}")
-        if isinstance(member, CompositeRule):
-            raise RulesError(f"{where}: `{field}`: {name!r} is composite itself")
         if member.scope != rule.scope:
             raise RulesError(f"{where}: `{field}`: {name!r} is of the scope {member.scope!r}")

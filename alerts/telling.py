@@ -154,18 +154,18 @@ class _Walk:
         if rule is None:
             self._drop(telling, now)
             return None
-        name = self._group_of.get(alert)
-        if name is None:
-            told = receivers_of(telling, rule.at(alert[1]).receivers, self._rules.routes)
-            name = group_name(telling, self._rules.grouping, told)
+        told = receivers_of(telling, rule.at(alert[1]).receivers, self._rules.routes)
+        name = group_name(telling, self._rules.grouping, told)
+        before = self._group_of.get(alert)
+        if name != before:
+            self._leave(alert, before)
             self._group_of[alert] = name
             self._members.setdefault(name, set()).add(alert)
             self._watch_flapping(telling, name)
         return name
 
-    def _leave(self, alert: AlertKey) -> None:
+    def _leave(self, alert: AlertKey, name: str | None) -> None:
         """Take an alert out of its group: what it is told by has changed."""
-        name = self._group_of.pop(alert, None)
         if name is not None:
             self._members[name].discard(alert)
             if not self._members[name]:
@@ -185,11 +185,9 @@ class _Walk:
         if before is None and state is None:
             return None
         known = before or Telling(event.rule, event.key, event.scope, event.severity)
-        if state == known.state:
+        if state == known.state and (state is None or event.severity == known.severity):
             return None
         self._stale = True
-        if event.severity != known.severity and state is not None:
-            self._leave(alert)
         ended, begun = state is None, known.state is None
         if ended and known.told_state is None and not known.flapping:
             self._hold(now, Why.NEVER_TOLD, known, self._group_of.get(alert))
@@ -245,7 +243,13 @@ class _Walk:
         for alert, telling in self._book.tellings.items():
             if telling.quiet:
                 self._book.tellings[alert] = replace(
-                    telling, told_state=None, told_began_at=None, told_at=None, quiet=False
+                    telling,
+                    told_state=None,
+                    told_began_at=None,
+                    told_at=None,
+                    told_severity=None,
+                    told_to=(),
+                    quiet=False,
                 )
 
     def _refresh_sources(self) -> None:
@@ -309,8 +313,9 @@ class _Walk:
     ) -> None:
         """Log why an alert is held back, once for each reason, and for each repetition."""
         telling = self._book.tellings[member.alert]
-        news = member.current != member.told
-        concerned = news or member.current is not None
+        current, told = member.current, member.told
+        news = told is not None if current is None else current.is_news(told)
+        concerned = news or current is not None
         why = (member.held or (waits if news else None)) if concerned else None
         if why is not None and (why != telling.held or (repeating and not news)):
             self._hold(now, why, telling, name)
@@ -329,18 +334,41 @@ class _Walk:
         reason = why if self._notify else Why.REPLAY_NOT_NOTIFIED
         detail = detail if self._notify else str(why)
         receivers = tuple(receivers_of(told[0], rule.receivers, self._rules.routes))
-        self._notices.append(
-            Notice(now, self._notify, reason, tuple(told), name, receivers, detail)
-        )
+        for some, to in self._audiences(told, receivers):
+            self._notices.append(Notice(now, self._notify, reason, some, name, to, detail))
         for telling in told:
+            ended = telling.state is None
+            everybody = dict.fromkeys((*telling.told_to, *receivers))
             self._book.tellings[telling.rule, telling.key] = replace(
                 self._book.tellings[telling.rule, telling.key],
                 told_state=telling.state,
                 told_began_at=telling.began_at,
                 told_at=now,
+                told_severity=None if ended else telling.severity,
+                told_to=() if ended else tuple(everybody),
                 quiet=not self._notify,
                 held=None,
             )
+
+    def _audiences(
+        self, told: Sequence[Telling], receivers: Sequence[str]
+    ) -> list[tuple[tuple[Telling, ...], tuple[str, ...]]]:
+        """Which of the alerts are told to whom: most often all of them to the group's receivers.
+
+        Others know of an alert whose severity led to them before: they hear what becomes of it. An
+        end is told to those who were told of a beginning.
+        """
+        heard: dict[str, list[Telling]] = {name: [] for name in receivers}
+        for telling in told:
+            knew = [one for one in telling.told_to if self._rules.receiver(one) is not None]
+            ended = telling.state is None and bool(knew)
+            for receiver in knew if ended else dict.fromkeys((*receivers, *knew)):
+                heard.setdefault(receiver, []).append(telling)
+        audiences: dict[tuple[Telling, ...], list[str]] = {}
+        for receiver, some in heard.items():
+            if some:
+                audiences.setdefault(tuple(some), []).append(receiver)
+        return [(some, tuple(to)) for some, to in audiences.items()]
 
     def _hold(self, now: datetime, why: Why, telling: Telling, name: str | None = None) -> None:
         self._notices.append(Notice(now, told=False, reason=why, alerts=(telling,), group=name))
@@ -360,13 +388,14 @@ _WAITS = {Why.GROUP_WAIT, Why.GROUP_INTERVAL}
 def _current(telling: Telling) -> Active | None:
     if telling.state is None or telling.began_at is None:
         return None
-    return Active(telling.state, telling.began_at)
+    return Active(telling.state, telling.began_at, telling.severity)
 
 
 def _told(telling: Telling) -> Active | None:
     if telling.told_state is None or telling.told_began_at is None:
         return None
-    return Active(telling.told_state, telling.told_began_at)
+    severity = telling.severity if telling.told_severity is None else telling.told_severity
+    return Active(telling.told_state, telling.told_began_at, severity)
 
 
 def events_of(notices: Iterable[Notice]) -> set[int]:

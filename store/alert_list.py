@@ -24,15 +24,21 @@ with active as (
     order by e.at desc
     limit :limit
 )
-select l.rule, l.key, began.scope, began.severity, l.state, l.began_at, l.ended_at, began.value,
-    began.documents
+select l.rule, l.key, began.scope, greatest(began.severity, grown.severity), l.state,
+    l.began_at, l.ended_at, began.value, began.documents
 from (select * from active union all select * from ended) l
 cross join lateral (
     select scope, severity, value, documents from alert_events b
     where b.run_id = :run_id and b.rule = l.rule and b.key = l.key and b.at = l.began_at
     limit 1
 ) began
-order by l.ended_at is not null, case when l.ended_at is null then -began.severity end,
+cross join lateral (
+    select max(severity) severity from alert_events g
+    where g.run_id = :run_id and g.rule = l.rule and g.key = l.key and g.fired_at = l.began_at
+        and g.reason = 'graver'
+) grown
+order by l.ended_at is not null,
+    case when l.ended_at is null then -greatest(began.severity, grown.severity) end,
     l.began_at desc, l.rule, l.key
 """)  # noqa: S608 - text of ours
 
@@ -41,7 +47,7 @@ order by l.ended_at is not null, case when l.ended_at is null then -began.severi
 class ListedRow:
     """One time that an alert is or was active; ``ended_at`` None while it is.
 
-    ``value`` and ``documents`` are those of its beginning.
+    ``value`` and ``documents`` are those of its beginning, ``severity`` is the greatest it had.
     """
 
     rule: str

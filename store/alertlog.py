@@ -8,7 +8,18 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from store.schema import alert_events, alert_states, checkpoints, runs
@@ -67,7 +78,10 @@ select rule, key from known
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One firing of a rule for a key; ``resolved_at`` None while it lasts. Times are event time."""
+    """One firing of a rule for a key; ``resolved_at`` None while it lasts. Times are event time.
+
+    ``severity`` is the greatest that it had.
+    """
 
     run: str
     rule: str
@@ -199,13 +213,26 @@ def read_alerts(connection: Connection, run_name: str | None = None) -> list[Ale
         ended.c.state == "resolved",
     )
     end = select(func.min(ended.c.at)).where(same).correlate(fired).scalar_subquery()
+    grown = alert_events.alias()
+    graver = (
+        select(func.max(grown.c.severity))
+        .where(
+            grown.c.run_id == fired.c.run_id,
+            grown.c.rule == fired.c.rule,
+            grown.c.key == fired.c.key,
+            grown.c.fired_at == fired.c.at,
+            grown.c.reason == literal_column("'graver'"),
+        )
+        .correlate(fired)
+        .scalar_subquery()
+    )
     statement = (
         select(
             runs.c.name,
             fired.c.rule,
             fired.c.key,
             fired.c.scope,
-            fired.c.severity,
+            func.greatest(fired.c.severity, graver),
             fired.c.value,
             fired.c.documents,
             fired.c.at,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, TextClause, insert, select, text, tuple_
+from sqlalchemy import Connection, Select, TextClause, bindparam, insert, select, text, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
 
 from store.content import likeness_sql
 from store.schema import alert_cards, alert_events, checkpoints
@@ -162,10 +163,26 @@ with old as (
     for update of c
 )
 update alert_cards c
-set card = c.card || jsonb_build_object('drivers', old.drivers, 'drivers_pruned', true),
+set card = c.card - 'words'
+        || jsonb_build_object('drivers', old.drivers, 'drivers_pruned', true),
     oldest_document = old.oldest
 from old where c.event_id = old.event_id
 """)
+
+
+# The run's own partial index cannot be, as the run is of the event; what waits is little.
+_UNWEIGHED = text("""
+select c.event_id, c.card
+from alert_cards c join alert_events e on e.id = c.event_id
+where c.card is not null and c.card->'words' is null and e.run_id = :run_id
+order by e.severity desc, c.event_id desc
+limit :limit
+""")
+
+_ADD_WORDS = text("""
+update alert_cards set card = card || jsonb_build_object('words', :words)
+where event_id = :event_id and card is not null
+""").bindparams(bindparam("words", type_=JSONB))
 
 
 def read_evidence(  # noqa: PLR0913 - a window of one key of one run
@@ -247,6 +264,22 @@ def read_cards_of_firings(
         .where(tuple_(table.rule, table.key, table.at).in_(sorted(firings)))
     )
     return {(row.rule, row.key): CardRow(*row[:4]) for row in connection.execute(statement)}
+
+
+def read_unweighed(
+    connection: Connection, run_id: int, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """Cards of the run whose words nobody has weighed, with their event's number.
+
+    The gravest first, and of those the newest.
+    """
+    rows = connection.execute(_UNWEIGHED, {"run_id": run_id, "limit": limit})
+    return [(row.event_id, row.card) for row in rows]
+
+
+def write_words(connection: Connection, event_id: int, words: dict[str, Any]) -> None:
+    """Add to a card which words weighed most in its documents."""
+    connection.execute(_ADD_WORDS, {"event_id": event_id, "words": words})
 
 
 def forget_documents(connection: Connection, run_id: int, before: datetime, limit: int) -> int:

@@ -19,8 +19,9 @@ class Telling:
     """One alert as it stands and as it was last told.
 
     ``state`` None: it is not active; ``told_state`` None: receivers do not think that it is.
-    ``quiet``: it counts as told though nobody was notified. ``held``: why it was last held back.
-    ``changes``: when it last began and ended.
+    ``told_severity``: how grave it was told to be; ``told_to``: everybody who was told of it since
+    it began. ``quiet``: it counts as told though nobody was notified. ``held``: why it was last
+    held back. ``changes``: when it last began and ended.
     """
 
     rule: str
@@ -33,6 +34,8 @@ class Telling:
     told_state: str | None = None
     told_began_at: datetime | None = None
     told_at: datetime | None = None
+    told_severity: int | None = None
+    told_to: tuple[str, ...] = ()
     quiet: bool = False
     held: str | None = None
     flapping: bool = False
@@ -73,7 +76,8 @@ def write_tellings(
     gone: Collection[tuple[str, str]],
 ) -> None:
     """Keep ``changed``; forget those of the (rule, key) pairs ``gone``."""
-    rows = [{**asdict(telling), "changes": list(telling.changes)} for telling in changed]
+    arrays = ("changes", "told_to")
+    rows = [asdict(t) | {name: list(getattr(t, name)) for name in arrays} for t in changed]
     _upsert(connection, alert_tellings, run_id, ["rule", "key"], rows)
     if gone:
         table = alert_tellings.c

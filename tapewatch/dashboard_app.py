@@ -5,11 +5,9 @@ The model is opened when an explanation is first asked for, and not before.
 
 import atexit
 import sys
-import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # Streamlit puts this script's folder first on the path, where its modules would pass for others.
 sys.path[:] = [folder for folder in sys.path if folder != str(Path(__file__).resolve().parent)]
@@ -17,23 +15,19 @@ sys.path[:] = [folder for folder in sys.path if folder != str(Path(__file__).res
 import streamlit as st  # noqa: E402
 
 from alerts.rules import RuleSet  # noqa: E402
-from classifier.attribution import Explanation, ExplanationError  # noqa: E402
-from classifier.errors import ClassifierError  # noqa: E402
+from classifier.attribution import Explanation  # noqa: E402
 from dashboard.access.roles import Access  # noqa: E402
 from dashboard.app import prepare_page, render, render_unavailable  # noqa: E402
 from dashboard.system.page import DryRun, Prospects  # noqa: E402
 from store.database import Database  # noqa: E402
 from store.errors import DatabaseUnavailableError  # noqa: E402
-from tapewatch.champion import serving_folder  # noqa: E402
 from tapewatch.database import open_database  # noqa: E402
+from tapewatch.explaining import Explainer  # noqa: E402
 from tapewatch.lineup import open_models  # noqa: E402
 from tapewatch.login import read_access  # noqa: E402
 from tapewatch.requeueing import Choice, requeue  # noqa: E402
 from tapewatch.settings import Settings  # noqa: E402
-from tapewatch.wiring import existing_run, load_engine, read_rules  # noqa: E402
-
-if TYPE_CHECKING:
-    from dashboard.documents.explaining import Explain
+from tapewatch.wiring import existing_run, read_rules  # noqa: E402
 
 
 @st.cache_resource(show_spinner="Opening the database")
@@ -44,33 +38,14 @@ def _database() -> Database:
     return database
 
 
-@st.cache_resource(show_spinner="Loading the model", max_entries=1)
-def _explainer(weights: Path) -> "Explain":
-    """Made when somebody first asks: torch takes seconds to import, and memory ever after.
-
-    On the processor: a GPU is the workers'. One explanation at a time, whoever asks.
-    """
-    from classifier.explanation import explain  # noqa: PLC0415
-
-    engine, one_at_a_time = load_engine(Settings(), weights, "cpu"), threading.Lock()
-
-    def explained(text: str) -> Explanation:
-        with one_at_a_time:
-            return explain(engine, text)
-
-    return explained
+@st.cache_resource(show_spinner=False)
+def _explainer() -> Explainer:
+    return Explainer(Settings())
 
 
 def _explain(text: str) -> Explanation:
     """By the weights that serve now, so that a promotion is followed."""
-    try:
-        return _explainer(serving_folder(Settings()))(text)
-    except ImportError as error:
-        raise ExplanationError(
-            f"explanations need a package that is not installed: {error.name}"
-        ) from error
-    except ClassifierError as error:
-        raise ExplanationError(str(error)) from error
+    return _explainer().explain(text)
 
 
 @st.cache_resource(show_spinner=False)

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     evaluate_every_seconds: int = Field(
         5, ge=1, description="how often the alerter looks for complete windows"
     )
+    card_words: bool = Field(
+        default=True,
+        description="say on alerts' cards which words made their documents negative; it loads the "
+        "model into the alerter",
+    )
     kafka: str = Field("localhost:9092", description="Kafka bootstrap servers, comma separated")
     kafka_topics: str = Field("news,comments", description="Kafka topics, comma separated")
     kafka_group: str = Field("tapewatch", description="Kafka consumer group of the workers")

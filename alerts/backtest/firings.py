@@ -6,10 +6,10 @@ at which it began.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.lifecycle import State
+from alerts.lifecycle import Reason, State
 from store.alertlog import EventRow
 
 WEEK = timedelta(days=7)
@@ -17,10 +17,14 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One alert, in event time; ``resolved_at`` None while it lasts. ``first`` is its event."""
+    """One alert, in event time; ``resolved_at`` None while it lasts. ``first`` is its event.
+
+    ``severity`` is the greatest that it had.
+    """
 
     first: EventRow
     resolved_at: datetime | None
+    severity: int
 
     @property
     def rule(self) -> str:
@@ -49,16 +53,17 @@ class Firing:
 
 def firings(events: Iterable[EventRow]) -> list[Firing]:
     """The firings that begin among ``events``, which come in order of time; the oldest first."""
-    open_: dict[tuple[str, str], EventRow] = {}
+    open_: dict[tuple[str, str], Firing] = {}
     found: list[Firing] = []
     for event in events:
         alert = event.rule, event.key
         if event.state == State.FIRING and event.fired_at == event.at:
-            open_.setdefault(alert, event)
-        elif event.state == State.RESOLVED and alert in open_:
-            found.append(Firing(open_.pop(alert), event.at))
-    found += [Firing(event, None) for event in open_.values()]
-    return sorted(found, key=_order)
+            open_.setdefault(alert, Firing(event, None, event.severity))
+        elif alert in open_ and event.state == State.RESOLVED:
+            found.append(replace(open_.pop(alert), resolved_at=event.at))
+        elif alert in open_ and event.reason == Reason.GRAVER:
+            open_[alert] = replace(open_[alert], severity=event.severity)
+    return sorted([*found, *open_.values()], key=_order)
 
 
 def _order(firing: Firing) -> tuple[datetime, str, str]:

@@ -72,7 +72,7 @@ def _draw(
     """One subject: its firings in the middle of the lane, or above those of the other rules."""
     height, bottom = (0.7, lane - 0.35) if there is None else (0.36, lane - 0.4)
     for firing in here:
-        depth = 0.25 + 0.075 * firing.first.severity
+        depth = 0.25 + 0.075 * firing.severity
         axes.broken_barh([_bar(firing, span)], (bottom, height), color=VERMILION, alpha=depth)
     for firing in there or ():
         outline: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "linewidth": 1.0}

@@ -66,7 +66,7 @@ def strongest(
     def rank(firing: Firing) -> tuple[float, ...]:
         usual = result.windows[firing.moment].usual
         surprise, value = usual.surprise if usual else 0.0, firing.first.value or 0.0
-        return -firing.first.severity, -surprise, -value, firing.fired_at.timestamp()
+        return -firing.severity, -surprise, -value, firing.fired_at.timestamp()
 
     gravest = sorted(result.firings, key=rank)[:most]
     with database.reading() as connection:
@@ -153,7 +153,7 @@ def plain_firing(firing: Firing) -> dict[str, Any]:
         "rule": first.rule,
         "scope": first.scope,
         "key": first.key,
-        "severity": first.severity,
+        "severity": firing.severity,
         "fired_at": firing.fired_at.isoformat(),
         "resolved_at": firing.resolved_at.isoformat() if firing.resolved_at else None,
         "value": first.value,

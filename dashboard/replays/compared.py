@@ -239,7 +239,7 @@ def tabulate_firings(some: Sequence[Firing], until: datetime) -> pd.DataFrame:
             lasting(firing.lasted(until)),
             firing.first.value,
             firing.first.documents,
-            firing.first.severity,
+            firing.severity,
         )
         for firing in some
     ]

@@ -12,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -52,6 +53,14 @@ alert_events = Table(
     Column("detail", Text),
     Index("events_by_alert", "run_id", "rule", "key", "at", "state", unique=True),
     Index("events_by_time", "run_id", "at"),
+    Index(
+        "events_graver",
+        "run_id",
+        "rule",
+        "key",
+        "fired_at",
+        postgresql_where=literal_column("reason") == "graver",
+    ),
 )
 
 alert_cards = Table(
@@ -68,6 +77,11 @@ alert_cards = Table(
     Column("reason", Text),
     Column("oldest_document", MOMENT),
     Index("cards_by_age", "oldest_document"),
+    Index(
+        "cards_unweighed",
+        "event_id",
+        postgresql_where=literal_column("card is not null and card->'words' is null"),
+    ),
 )
 
 alert_tellings = Table(
@@ -84,6 +98,8 @@ alert_tellings = Table(
     Column("told_state", Text),
     Column("told_began_at", MOMENT),
     Column("told_at", MOMENT),
+    Column("told_severity", SmallInteger),
+    Column("told_to", ARRAY(Text), nullable=False, server_default="{}"),
     Column("quiet", Boolean, nullable=False),
     Column("held", Text),
     Column("flapping", Boolean, nullable=False),

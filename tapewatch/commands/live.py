@@ -27,6 +27,7 @@ from tapewatch.database import open_database
 from tapewatch.kafka_options import kafka_settings
 from tapewatch.metrics import Metrics, serving
 from tapewatch.settings import Settings
+from tapewatch.weighing import card_weigher
 from tapewatch.wiring import (
     StoreSink,
     batch_limits,
@@ -96,7 +97,10 @@ def alerter(
                 judge.advance(datetime.now(UTC), finish=finish)
                 sender.send_due(datetime.now(UTC))
                 return
-            schedule = AlertSchedule(database, judge, sender, settings.evaluate_every_seconds)
+            weigh = card_weigher(database, opened, settings)
+            schedule = AlertSchedule(
+                database, judge, sender, settings.evaluate_every_seconds, weigh
+            )
             _on_signals(schedule.stop)
             log.info("alerter_ready", run=run, rules=len(read.rules))
             schedule.run()

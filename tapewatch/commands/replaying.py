@@ -28,6 +28,7 @@ from tapewatch.commands.options import Device, Json, RulesFile
 from tapewatch.database import open_database
 from tapewatch.login import read_access
 from tapewatch.settings import Settings
+from tapewatch.weighing import weigh_replayed
 from tapewatch.wiring import Replay, ReplayReport, open_model, open_run, read_rules
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -131,7 +132,9 @@ def replay_into(  # noqa: PLR0913 - a replay is made of these
         report = Replay(
             database, engine, rules, settings, run, feed, notify, on_event, on_progress
         ).go()
-        progress.update(task, completed=1.0)
+        progress.update(task, description="Weighing words")
+        weigh_replayed(database, run, settings, engine)
+        progress.update(task, description=f"Replaying {feed.name}", completed=1.0)
     if notify:
         with database.transaction() as connection:
             waiting = count_by_status(connection).get("pending", 0)

@@ -43,6 +43,23 @@ def test_the_scare_fires_within_its_window_and_resolves(report):
     assert fired < resolved <= RELIEF_ENDS
 
 
+def test_the_card_of_the_scare_says_which_words_made_it(report, data_dir):
+    (alert,) = (a for a in report["alerts"] if a["key"] == SCARE_TICKER)
+    shown = last_json(
+        tapewatch("alerts", "show", alert["rule"], SCARE_TICKER, "--run", "demo", "--json",
+                  data_dir=data_dir)
+    )  # fmt: skip
+    card = shown["cards"][-1]["card"]
+    words = card["words"]
+    assert {words["model"]} == set(card["models"])
+    assert words["documents"] == len(card["drivers"])
+    weights = [word["weight"] for word in words["heaviest"]]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] > 0.1
+    texts = " ".join(f"{d['title']} {d['text']}" for d in card["drivers"]).casefold()
+    assert all(word["text"] in texts for word in words["heaviest"])
+
+
 def test_nothing_fires_outside_the_scare(report):
     for alert in report["alerts"]:
         assert SCARE_BEGINS < datetime.fromisoformat(alert["fired_at"]) < SCARE_ENDS, alert

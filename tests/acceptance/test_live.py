@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 from support.checks import taken_in
-from support.commands import running, tapewatch, wait_until
+from support.commands import last_json, running, tapewatch, wait_until
 from support.feeds import write
 from support.kafka import unique_topic
 
@@ -99,9 +99,17 @@ def test_a_flood_in_kafka_reaches_the_risk_desk_once(broker, database_url, risk_
     ):
         wait_until(lambda: taken_in(database, "live") == 50, 90, lambda: worker.output[-3000:])
         wait_until(lambda: told, 60, lambda: alerter.output[-3000:] + second.output[-3000:])
+        wait_until(
+            lambda: "words_weighed" in alerter.output + second.output, 90,
+            lambda: alerter.output[-3000:] + second.output[-3000:],
+        )  # fmt: skip
         assert [worker.stop(), alerter.stop(), second.stop()] == [0, 0, 0]
     database.close()
     assert [(t["type"], t["rule"], t["key"]) for t in told] == [("alert.firing", "flood", "MHBK")]
     assert told[0]["documents"] >= 30
     listed = tapewatch("alerts", "--run", "live", "--json", **settings).stdout.splitlines()
     assert [json.loads(line)["fired_at"] for line in listed] == [told[0]["fired_at"]]
+    shown = last_json(tapewatch("alerts", "show", "flood", "MHBK", "--json", **settings))
+    words = shown["cards"][0]["card"]["words"]
+    assert words["model"]
+    assert {"queue", "withdrawals", "pile"} & {word["text"] for word in words["heaviest"]}

@@ -30,7 +30,7 @@ def firing(begin, end=None, key="K", rule="r", scope="topic"):
         reason=Reason.BEYOND, severity=5, fired_at=at(begin), value=0.5, documents=20,
         window_start=at(begin - 30), window_end=at(begin),
     )  # fmt: skip
-    return Firing(event, None if end is None else at(end))
+    return Firing(event, None if end is None else at(end), event.severity)
 
 
 @pytest.mark.parametrize(

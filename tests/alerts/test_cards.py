@@ -20,11 +20,11 @@ from alerts.cards import (
     MOST_DRIVERS,
     Missing,
     Window,
-    begins,
     brief,
     chosen,
     drivers_of,
     facts,
+    is_explained,
     make_card,
     normalized,
     oldest_of,
@@ -120,7 +120,7 @@ def test_an_empty_window_has_no_mean_score_and_can_be_told():
     ],
 )
 def test_only_a_firing_that_begins_gets_a_card(state, minute, fired, expected):
-    assert begins(event(state, minute, fired)) is expected
+    assert is_explained(event(state, minute, fired)) is expected
 
 
 def test_the_gravest_and_then_the_latest_get_the_cards_there_are():

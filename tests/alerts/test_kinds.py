@@ -102,7 +102,7 @@ SPIKE, TREND = 'type = "spike"\n', 'type = "trend"\n'
         ('type = "composite"', "needs either `all` or `any`"),
         ('type = "composite"\nall = ["x"]\nany = ["x"]', "needs either `all` or `any`"),
         ('type = "composite"\nall = ["x"]', "`all`: there is no rule called 'x'"),
-        ('type = "composite"\nany = ["r"]', "`any`: 'r' is composite itself"),
+        ('type = "composite"\nany = ["r"]', "rule 'r': is made of itself: r of r"),
         ('type = "composite"\nany = ["share"]', "`any`: 'share' is of the scope 'symbol'"),
         ('type = "composite"\nall = ["share"]\nscope = "symbol"\nmin_documents = 3', "its members"),
         (SPIKE + 'scope = "all"\n[rules.aliases]\na = ["b"]', "the scope `all` has none"),

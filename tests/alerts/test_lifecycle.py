@@ -137,6 +137,43 @@ def test_where_a_sequence_of_findings_leads(judged, seen, state, reason):
     assert (decision.state, decision.reason) == (state, reason)
 
 
+GRAVITY = st.lists(st.tuples(st.sampled_from(Condition), st.integers(1, 10)), max_size=40)
+
+
+def test_what_fires_is_graver_by_steps_that_are_news():
+    standing, told = None, []
+    for minute, severity in enumerate([4, 5, 6, 7, 9, 3, 10]):
+        decision = advance(
+            terms(), Finding(Condition.MET, severity=severity), standing, NOON + minute * MINUTE
+        )
+        standing = decision.standing
+        told.append((str(decision.reason), standing.severity))
+
+    assert told == [
+        ("beyond_threshold", 4), ("not_clear_yet", 4), ("graver", 6), ("not_clear_yet", 6),
+        ("graver", 9), ("not_clear_yet", 9), ("not_clear_yet", 9),
+    ]  # fmt: skip
+    assert standing.fired_at == NOON
+
+
+@given(all_terms, GRAVITY)
+@settings(max_examples=300, deadline=None)
+def test_only_what_fires_grows_and_it_never_falls_while_it_lasts(judged, seen):
+    standing = None
+    for minute, (condition, severity) in enumerate(seen):
+        met = condition is Condition.MET
+        finding = Finding(condition, severity=severity if met else None)
+        decision = advance(judged, finding, standing, NOON + minute * MINUTE)
+        after = decision.standing
+        if decision.reason is Reason.GRAVER:
+            assert (decision.state, condition) == (State.FIRING, Condition.MET)
+            assert after.fired_at < NOON + minute * MINUTE
+            assert after.severity >= standing.severity + 2
+        elif standing and after and standing.fired_at and standing.fired_at == after.fired_at:
+            assert after.severity == standing.severity
+        standing = after
+
+
 def test_a_failure_is_since_its_first_and_says_what_failed():
     first = failed(Standing(State.FIRING, NOON, NOON), NOON + MINUTE, "ValueError: x")
     second = failed(first.standing, NOON + 2 * MINUTE, "ValueError: y")

@@ -32,6 +32,7 @@ RULES = RuleSet(
         ),
         TrendRule(name="trend", windows=3, fall=0.3, **OF_SYMBOLS),
         CompositeRule(name="both", all_of=("spike", "share"), scope="symbol", no_data=None),
+        CompositeRule(name="all", all_of=("either", "both"), scope="symbol"),
         CompositeRule(name="either", any_of=("trend", "share"), scope="symbol"),
     )
 )  # fmt: skip
@@ -84,7 +85,8 @@ def test_every_kind_of_rule_says_the_same_live_and_in_a_backtest(database, run, 
 
     assert digest_events(events) == judged_live
     fired = {event.rule for event in events if event.state == "firing"}
-    assert fired == {"spike", "share", "trend", "both", "either"}
+    assert fired == {"spike", "share", "trend", "both", "either", "all"}
+    assert {"spike", "both"} <= {event.rule for event in events if event.reason == "graver"}
 
 
 def test_a_replay_of_weeks_in_one_step_says_the_same(database, run, judged_live):
@@ -106,10 +108,10 @@ def test_a_composite_rule_fires_while_all_of_its_members_do(database, run):
         history = {
             rule: sorted(alertlog.read_history(connection, run.id, rule, "K"),
                          key=lambda event: event.at)
-            for rule in ("spike", "share", "both")
+            for rule in ("spike", "share", "both", "either", "all")
         }  # fmt: skip
     spans = {
-        rule: [event.at for event in events if event.state in {"firing", "resolved"}]
+        rule: [e.at for e in events if e.state == "resolved" or e.at == e.fired_at]
         for rule, events in history.items()
     }
     for began, ended in zip(spans["both"][::2], spans["both"][1::2], strict=True):
@@ -117,6 +119,8 @@ def test_a_composite_rule_fires_while_all_of_its_members_do(database, run):
             pairs = zip(spans[rule][::2], spans[rule][1::2], strict=True)
             assert any(first <= began and ended <= last for first, last in pairs)
     assert history["both"][0].severity == history["spike"][0].severity
+    # Where both fires, so does either: what is made of the two is what both is.
+    assert spans["all"] == spans["both"] != spans["either"]
 
 
 def test_an_alias_counts_as_the_key_and_its_card_quotes_its_documents(database, run):

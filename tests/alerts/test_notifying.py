@@ -1,7 +1,9 @@
 """Notifications on a real database: actions, silences, crashes, two alerters and odd clocks."""
 
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 from threading import Barrier
 
 import pytest
@@ -16,7 +18,7 @@ from alerts.alerter import Alerter
 from alerts.links import alert_id, alert_link
 from alerts.policies import Grouping, Inhibition, PipelinePolicy
 from alerts.routing import Maintenance, Route
-from alerts.rules import NoData, Receiver, RuleSet
+from alerts.rules import NoData, Receiver, RuleSet, SpikeRule
 from store import runs
 from store.alert_actions import read_acknowledged, read_actions
 from store.alertlog import read_alerts
@@ -135,6 +137,44 @@ def test_routes_add_to_those_whom_a_group_is_told(database, run):
         assert {n.receivers for n in read_notifications(connection, run.id)} == {
             ("console", "desk")
         }
+
+
+def test_a_spike_that_rises_is_told_anew_with_its_card_and_to_those_its_severity_leads_to(
+    database, run
+):
+    usual = ("-" + "=" * 9) * 144
+    spike = SpikeRule(
+        name="spike", scope="symbol", window=30 * MINUTE, min_history=timedelta(days=2),
+        history=timedelta(days=2), min_documents=3, min_texts=1, no_data=NoData.OK,
+    )  # fmt: skip
+    console, pager = (Receiver(name=name, type="console") for name in ("console", "pager"))
+    routes = (Route(receivers=("pager",), min_severity=7),)
+    rules = replace(
+        RULES, rules=(spike,), receivers=(console, pager), routes=routes,
+        grouping=Grouping(interval=timedelta(0)),
+    )  # fmt: skip
+    rising = "=" * 300 + "-" * 60
+    commit_drawn(database, run, usual * 3 + rising + "=" * 120, symbols=("HUB",))
+
+    judge(database, run, rules)
+
+    by_receiver = defaultdict(list)
+    for minute, state, receiver, _ in sent(database):
+        by_receiver[receiver].append((minute - 3 * 1440, state))
+    begun, *grown, ended = by_receiver["console"]
+    assert [state for _, state in (begun, *grown, ended)] == [
+        "firing", *["firing"] * len(grown), "resolved"]  # fmt: skip
+    assert 300 < begun[0] < grown[-1][0] < 360 < ended[0]
+    assert by_receiver["pager"] == [grown[-1], ended]
+
+    firing = {m["at"]: m for m in messages(database) if m["state"] == "firing"}
+    story = [firing[moment] for moment in sorted(firing)]
+    assert [m["notification"] for m in story] == ["first_firing", *["graver"] * len(grown)]
+    severities = [m["severity"] for m in story]
+    assert all(later >= earlier + 2 for earlier, later in pairwise(severities))
+    assert severities[-2] < 7 <= severities[-1]
+    negative = [m["card"]["negative"] for m in story]
+    assert negative == sorted(set(negative))
 
 
 def test_maintenance_keeps_back_what_begins_and_repeats_in_it_and_nothing_else(database, run):

@@ -203,6 +203,27 @@ def test_a_firing_needs_texts_to_begin_and_not_to_go_on(told, states):
     assert len(asked) == (told.index(3) + 1 if states else 2)
 
 
+@pytest.mark.parametrize(("texts", "grows"), [(3, True), (2, False)])
+def test_a_spike_that_goes_on_to_rise_is_graver_unless_it_is_one_text(texts, grows):
+    first, then = (10 * 24 + 5) * 60, (10 * 24 + 6) * 60
+    counts = hourly(12, busy_at_nine) | {first: (60, 26), then: (400, 390)}
+    past = Past(began=START, texts=lambda _rule, _key, end: 3 if end == at(10, 6) else texts)
+
+    found = evaluate(rule(), {"K": history(counts)}, {}, START, START + 12 * DAY, past)
+
+    story = [(e.at, e.previous, e.state, e.reason) for e in found.events]
+    begun = (at(10, 6), "inactive", "firing", "beyond_threshold")
+    grown = (at(10, 7), "firing", "firing", "graver")
+    ended = (at(10, 8), "firing", "resolved", "cleared")
+    assert story == ([begun, grown, ended] if grows else [begun, ended])
+    severities = [event.severity for event in found.events]
+    assert severities == sorted(severities)
+    if grows:
+        assert severities[1] >= severities[0] + 2
+        assert {event.fired_at for event in found.events} == {at(10, 6)}
+        assert found.windows["r", "K", at(10, 7)].sums.documents == 400
+
+
 COUNTS = st.dictionaries(
     st.integers(0, 16 * 24 * 4 - 1).map(lambda quarter: quarter * 15),
     st.integers(1, 40).flatmap(lambda d: st.tuples(st.just(d), st.integers(0, d))),

@@ -2,14 +2,17 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from alerts.lifecycle import State
 from alerts.policies import Flapping, Grouping, Inhibition
+from alerts.receiver_config import Receiver
+from alerts.routing import Route
 from alerts.rules import Metric, RuleSet, ThresholdRule
 from alerts.telling import ACTIVE, Book, Happened, Orders, tell
 from store.alertlog import EventRow
@@ -37,9 +40,23 @@ def rule(name="r", **fields):
     )
 
 
-def ruleset(*rules, wait=0, interval=0, repeat=240, by=("rule",), changes=100, span=60, inhibit=()):
+def ruleset(
+    *rules,
+    wait=0,
+    interval=0,
+    repeat=240,
+    by=("rule",),
+    changes=100,
+    span=60,
+    inhibit=(),
+    routes=(),
+):
     return RuleSet(
         rules=rules or (rule(),),
+        receivers=tuple(
+            Receiver(name=name, type="console") for name in ("console", "desk", "pager")
+        ),
+        routes=routes,
         grouping=Grouping(
             by=by, wait=wait * MINUTE, interval=interval * MINUTE, repeat=repeat * MINUTE
         ),
@@ -49,28 +66,37 @@ def ruleset(*rules, wait=0, interval=0, repeat=240, by=("rule",), changes=100, s
 
 
 def happened(**timelines):
-    """Events of alerts drawn a minute a letter, by name: `k` of the rule `r`, `s_k` of `s`."""
+    """Events of alerts drawn a minute a letter, by name: `k` of the rule `r`, `s_k` of `s`.
+
+    A digit is a firing that is found so grave; `F` is 5.
+    """
     events = []
     for name, timeline in timelines.items():
         rule_name, _, key = name.rpartition("_")
-        before, fired_at = State.INACTIVE, None
+        before, fired_at, known = State.INACTIVE, None, 5
         for minute, letter in enumerate(timeline):
-            state = LETTERS[letter]
+            state = State.FIRING if letter.isdigit() else LETTERS[letter]
+            if before not in ACTIVE:
+                known = 5
+            severity = max(known, int(letter)) if letter.isdigit() else known
             ends = state is State.INACTIVE and before in ACTIVE
             shown = State.RESOLVED if ends else state
             if state is State.FIRING and fired_at is None:
                 fired_at = at(minute)
-            if state is not before:
-                events.append(event(rule_name or "r", key, minute, before, shown, fired_at))
+            if state is not before or severity != known:
+                events.append(
+                    event(rule_name or "r", key, minute, before, shown, fired_at, severity)
+                )
             before, fired_at = state, fired_at if state in ACTIVE else None
+            known = severity
     events.sort(key=lambda e: (e.at, e.rule, e.key))
     return [Happened(number, event) for number, event in enumerate(events, 1)]
 
 
-def event(rule_name, key, minute, previous, state, fired_at):
+def event(rule_name, key, minute, previous, state, fired_at, severity=5):
     return EventRow(
         rule=rule_name, key=key, scope="symbol", at=at(minute), previous=previous, state=state,
-        reason="x", severity=5, fired_at=fired_at, value=None, documents=9,
+        reason="x", severity=severity, fired_at=fired_at, value=None, documents=9,
         window_start=at(minute - 1), window_end=at(minute),
     )  # fmt: skip
 
@@ -136,6 +162,19 @@ F, N, E = "firing", "no_data", "error"
         ({"by": ("rule", "key")}, {"a": "FFF", "b": "F.."}, [
             (0, "first_firing", {"a": F}), (0, "first_firing", {"b": F}),
             (1, "resolved", {"b": None})]),
+        ({}, {"k": "F7F9r8."}, [
+            (0, "first_firing", {"k": F}), (1, "graver", {"k": F}), (3, "graver", {"k": F}),
+            (6, "resolved", {"k": None})]),
+        ({"interval": 3}, {"k": "F789FF"}, [
+            (0, "first_firing", {"k": F}), (3, "graver", {"k": F})]),
+        ({"wait": 2}, {"k": "F9FF"}, [(2, "first_firing", {"k": F})]),
+        ({}, {"a": "FF9F", "b": "..FF"}, [
+            (0, "first_firing", {"a": F}), (2, "group_changed", {"a": F, "b": F})]),
+        ({"repeat": 4}, {"k": "F9FFFF"}, [
+            (0, "first_firing", {"k": F}), (1, "graver", {"k": F}), (4, "repeat", {"k": F})]),
+        ({}, {"k": "FN9."}, [
+            (0, "first_firing", {"k": F}), (1, "group_changed", {"k": N}),
+            (2, "group_changed", {"k": F}), (3, "resolved", {"k": None})]),
         ({"changes": 3}, {"k": "F.F.F...."}, [
             (0, "first_firing", {"k": F}), (1, "resolved", {"k": None}),
             (2, "first_firing", {"k": F}), (3, "flapping", {"k": None})]),
@@ -267,7 +306,53 @@ def test_when_a_rule_is_gone_nobody_is_told():
     assert (book.tellings, story(notices)) == ({}, [])
 
 
-timelines = st.lists(st.sampled_from("FFFFrNE..p"), min_size=1, max_size=40).map("".join)
+def received(notices):
+    """What each receiver heard, as (minute, reason, state of `k`)."""
+    heard = defaultdict(list)
+    for notice in notices:
+        for receiver in notice.receivers if notice.told else ():
+            (telling,) = notice.alerts
+            heard[receiver].append((minutes(notice.at), str(notice.reason), telling.state))
+    return dict(heard)
+
+
+GRAVE = Route(receivers=("pager",), min_severity=8)
+MILD = Route(receivers=("desk",), max_severity=7)
+
+
+@pytest.mark.parametrize(
+    ("fields", "timeline", "knew", "comes"),
+    [
+        ({"interval": 9}, "F9FF..", [(0, "first_firing", F)],
+         [(1, "graver", F), (10, "resolved", None)]),
+        ({}, "FF9F.F.", [(0, "first_firing", F)], [(2, "graver", F), (4, "resolved", None)]),
+        ({}, "F..9F.", [(0, "first_firing", F), (1, "resolved", None)],
+         [(3, "first_firing", F), (5, "resolved", None)]),
+        ({"interval": 9}, "FF9..F", [(0, "first_firing", F)],
+         [(2, "graver", F), (5, "group_changed", F)]),
+    ],
+)  # fmt: skip
+def test_what_grows_graver_is_told_to_more_and_to_those_who_knew(fields, timeline, knew, comes):
+    heard = received(walk(ruleset(routes=(GRAVE, MILD), **fields), happened(k=timeline), 20))
+
+    assert heard["pager"] == comes
+    assert heard["desk"][: len(knew)] == knew
+    if comes[0][1] == "graver":
+        assert heard["desk"][len(knew) :][: len(comes)] == comes
+
+
+def test_who_is_no_receiver_any_more_hears_no_more():
+    rules, book = ruleset(routes=(MILD, GRAVE)), Book()
+    events = happened(k="FF9.")
+    first = tell(rules, book, events[:1], Orders(), at(-1), at(1))
+    without = replace(rules, receivers=rules.receivers[:1] + rules.receivers[2:], routes=(GRAVE,))
+    rest = tell(without, book, events[1:], Orders(), at(1), at(4))
+
+    assert set(received(first)) == {"console", "desk"}
+    assert set(received(rest)) == {"console", "pager"}
+
+
+timelines = st.lists(st.sampled_from("FFFFrNE..p79"), min_size=1, max_size=40).map("".join)
 rulesets = st.builds(
     ruleset,
     st.just(rule()),
@@ -279,6 +364,7 @@ rulesets = st.builds(
     changes=st.sampled_from([1, 3, 8]),
     span=st.sampled_from([2, 10]),
     inhibit=st.sampled_from([(), (MUTES,)]),
+    routes=st.sampled_from([(), (GRAVE,), (MILD, GRAVE)]),
 )
 silences = st.lists(
     st.builds(
@@ -320,9 +406,9 @@ def test_a_restart_at_any_step_loses_and_adds_nothing(rules, world, quiet, cuts)
 def test_nothing_is_told_ended_that_was_not_told_begun(rules, world, quiet):
     known = defaultdict(lambda: None)
     for notice in in_pieces(rules, happened(**world), Orders(quiet), [], 90)[0]:
-        for telling in notice.alerts if notice.told else ():
-            alert = (telling.rule, telling.key)
-            if notice.reason in {"resolved", "repeat"}:
+        for telling, receiver in product(notice.alerts, notice.receivers if notice.told else ()):
+            alert = (receiver, telling.rule, telling.key)
+            if notice.reason == "repeat" or (telling.state is None and notice.reason != "flapping"):
                 assert known[alert] is not None, notice
             known[alert] = telling.state
 
@@ -343,6 +429,23 @@ def test_in_the_end_receivers_know_what_is(rules, world, quiet):
     assert {a: known.get(a) for a in last if a not in muted} == {
         alert: state for alert, state in last.items() if alert not in muted
     }
+
+
+@given(rulesets, worlds, st.lists(st.integers(0, 70), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_whoever_was_told_that_an_alert_fires_is_told_how_it_ends(rules, world, cuts):
+    events, known = happened(**world), {}
+    uninhibited = replace(rules, inhibit=())
+    for notice in in_pieces(uninhibited, events, Orders(), cuts, 120)[0]:
+        for telling, receiver in product(notice.alerts, notice.receivers if notice.told else ()):
+            known[receiver, telling.rule, telling.key] = telling.state
+    last = {(e.event.rule, e.event.key): ACTIVE.get(e.event.state) for e in events}
+
+    assert {
+        (receiver, *alert)
+        for (receiver, *alert), state in known.items()
+        if state is not None and last[tuple(alert)] is None
+    } == set()
 
 
 @given(rulesets, worlds)

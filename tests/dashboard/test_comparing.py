@@ -249,7 +249,7 @@ def firing(rule, key, fired, resolved=None, scope="topic"):
         reason="beyond_threshold", severity=5, fired_at=at, value=0.9, documents=12,
         window_start=at - HOUR, window_end=at,
     )  # fmt: skip
-    return Firing(first, None if resolved is None else DAY + resolved * HOUR)
+    return Firing(first, None if resolved is None else DAY + resolved * HOUR, first.severity)
 
 
 def sides():

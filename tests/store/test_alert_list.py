@@ -1,12 +1,20 @@
 """The list of alerts, and what it reads of a log that has grown for years."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, text
 
 from store.alert_list import read_list
-from store.alertlog import EventRow, StateRow, append_events, known_alerts, write_states
+from store.alertlog import (
+    EventRow,
+    StateRow,
+    append_events,
+    known_alerts,
+    read_alerts,
+    write_states,
+)
 from store.database import Database
 from store.delivery_log import read_messages_of_alert
 from store.runs import delete_run, open_run
@@ -112,6 +120,23 @@ def test_the_gravest_of_what_is_active_comes_first(database, run):
             states=[StateRow("mood", key, "firing", END + hour * HOUR, END + hour * HOUR)],
         )
     assert [row[0] for row in listed(database, run)] == ["graver", "grave", "slight"]
+
+
+def test_what_grew_graver_is_listed_as_grave_as_it_became(database, run):
+    for key, hour, end in (("grew", 1, None), ("steady", 2, None), ("over", 3, 6)):
+        began = change(key, hour, "inactive", "firing", hour, severity=4)
+        grown = replace(change(key, 5, "firing", "firing", hour, severity=8), reason="graver")
+        events = [began, grown] if key != "steady" else [began]
+        if end is None:
+            since = END + hour * HOUR
+            add(database, run, *events, states=[StateRow("mood", key, "firing", since, since)])
+        else:
+            add(database, run, *events, change(key, end, "firing", "resolved", hour, severity=8))
+    with database.transaction() as connection:
+        rows = read_list(connection, run.id, None, 100)
+        alerts = read_alerts(connection, "live")
+    assert [(row.key, row.severity) for row in rows] == [("grew", 8), ("steady", 4), ("over", 8)]
+    assert {alert.key: alert.severity for alert in alerts} == {"grew": 8, "steady": 4, "over": 8}
 
 
 def test_what_is_pending_is_not_listed(database, run):
