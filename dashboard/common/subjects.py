@@ -70,6 +70,6 @@ def about(subject: Subject, alerts: Sequence[Alert], view: View) -> list[Alert]:
         alert
         for alert in alerts
         if subject in {EVERYTHING, subject_of(alert)}
-        and alert.fired_at < view.end
+        and alert.fired_at <= view.end
         and (alert.resolved_at is None or alert.resolved_at > view.start)
     ]

@@ -107,7 +107,7 @@ def mark(alerts: Iterable[Alert], start: datetime, end: datetime, newest: dateti
             both(alert.resolved_at) if alert.resolved_at else say("still firing"),
         )
         for alert in alerts
-        if alert.fired_at < end and (alert.resolved_at is None or alert.resolved_at > start)
+        if alert.fired_at <= end and (alert.resolved_at is None or alert.resolved_at > start)
     ]
     table = pd.DataFrame(rows, columns=["start", "end", "alert", "fired", "resolved"])
     return table.sort_values("start", ignore_index=True).assign(row=range(len(table)))
