@@ -520,4 +520,4 @@ def test_the_link_of_a_message_opens_what_the_alert_is_about(shared, watch, addr
     see(page.get_by_text("<b>CPLB \u00b7 mood"))
     see(charts(page).first.get_by_text("mood \u00b7 <b>CPLB"))
     page.get_by_text("Why it fired").click()
-    see(page.get_by_text("Judged: negative_share"))
+    see(page.get_by_text("Judged: negative share"))

@@ -1,5 +1,6 @@
 """What is looked at, and the tables behind the charts: pure, so no database and no page."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -130,6 +131,8 @@ def test_an_alert_that_fires_with_the_end_of_the_span_is_in_it():
     ]
     view = make_view(run("replay"), (DAY, DAY + 6 * HOUR - MINUTE), "all", None)
     assert about(EVERYTHING, [alert(6), alert(6.1)], view) == [alert(6)]
+    cut = make_view(run("replay"), (DAY, DAY + 6 * HOUR), "all", None)
+    assert about(EVERYTHING, [alert(cut.end.hour)], replace(cut, newest=cut.end)) == []
 
 
 def test_the_command_line_keeps_everything_on_this_machine():
