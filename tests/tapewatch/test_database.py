@@ -89,7 +89,7 @@ def is_password(kept, password):
 
 def test_an_address_for_reading_is_given_the_password(by_password, monkeypatch):
     other = make_url(by_password).set(username="somebody")
-    monkeypatch.setenv("TAPEWATCH_DATABASE_READER_URL", other.render_as_string(False))
+    monkeypatch.setenv("TAPEWATCH_DATABASE_READER_URL", other.render_as_string(hide_password=False))
     with open_database(Settings(_env_file=None)) as database:
         read_by = database.reader.url
         assert (read_by.username, read_by.password) == ("somebody", ODD)
@@ -101,7 +101,7 @@ def test_a_user_who_may_make_no_role_is_told_what_to_do(by_password, monkeypatch
     with owner.transaction() as connection:
         connection.exec_driver_sql("drop role if exists plain_owner; create role plain_owner login")
         connection.exec_driver_sql("grant all on schema public to plain_owner")
-    plain = make_url(by_password).set(username="plain_owner").render_as_string(False)
+    plain = make_url(by_password).set(username="plain_owner").render_as_string(hide_password=False)
     monkeypatch.setenv("TAPEWATCH_DATABASE_URL", plain)
     try:
         done = CliRunner().invoke(app, ["migrate"])
