@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from alerts.lifecycle import State
 from alerts.links import alert_id
 from alerts.messages import dedup_key
+from alerts.phrases import Code, Phrase, phrase
 from alerts.reasons import Why
 from alerts.silences import silencing
 from store import alertlog
@@ -47,7 +48,7 @@ class AlertView:
     silenced_by: int | None
     flapping: bool
     told_state: str | None
-    why_not_told: str
+    why_not_told: Phrase
     events: list[EventRow]
     notifications: list[NotificationRow]
     actions: list[ActionRow]
@@ -215,17 +216,16 @@ def _silence(connection: Connection, run: Run, telling: Telling | None) -> Silen
     return silencing(read_silences(connection, run.id, now), telling, now)
 
 
-def _why_not_told(telling: Telling | None) -> str:
+def _why_not_told(telling: Telling | None) -> Phrase:
     """In a line: whether receivers know how the alert stands."""
     if telling is None or (telling.state is None and telling.told_state is None):
-        return "It is not active: there is nothing to tell."
+        return phrase("It is not active: there is nothing to tell.")
     if telling.held is not None:
-        return f"It is held back: {telling.held}."
+        return phrase("It is held back: {why}.", why=Code(telling.held))
     if telling.quiet:
-        return f"Nobody was told: {Why.REPLAY_NOT_NOTIFIED}."
-    return (
-        f"It was told as {telling.told_state or 'ended'} at {telling.told_at:%Y-%m-%d %H:%M} UTC."
-    )
+        return phrase("Nobody was told: {why}.", why=Code(Why.REPLAY_NOT_NOTIFIED))
+    state = Code(telling.told_state or State.RESOLVED)
+    return phrase("It was told as {state} at {at}.", state=state, at=telling.told_at)
 
 
 def _active(connection: Connection, run: Run, alert: tuple[str, str]) -> Telling:

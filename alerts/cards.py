@@ -13,7 +13,8 @@ from typing import Any
 
 from alerts.kinds import AnyRule, SpikeRule, ThresholdRule
 from alerts.lifecycle import Reason, State, Usual
-from alerts.rule_wording import condition
+from alerts.phrases import Code, Phrase, phrase, recognized
+from alerts.rule_wording import CONDITIONS, condition
 from alerts.text import inert
 from classifier.prediction import SCALE
 from store.alertlog import EventRow
@@ -233,31 +234,43 @@ def brief(card: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def facts(card: Mapping[str, Any]) -> list[str]:
+def facts(card: Mapping[str, Any]) -> list[Phrase]:
     """The numbers of a card in lines for people. Names in them come from feeds: show them plain."""
     window, rule, coverage = card["window"], card["rule"], card["coverage"]
+    start, end = (datetime.fromisoformat(window[edge]) for edge in ("start", "end"))
     lines = [
-        f"Window: {_minute(window['start'])} to {_minute(window['end'])} UTC",
-        f"Documents: {window['documents']:,} ({window['negative']:,} negative, "
-        f"{window['neutral']:,} neutral, {window['positive']:,} positive), "
-        f"mean score {_number(window['mean_score'])}",
+        phrase("Window: {start} to {end}", start=start, end=end),
+        phrase(
+            "Documents: {documents:,} ({negative:,} negative, {neutral:,} neutral, "
+            "{positive:,} positive), mean score {score}",
+            documents=window["documents"],
+            negative=window["negative"],
+            neutral=window["neutral"],
+            positive=window["positive"],
+            score=_number(window["mean_score"]),
+        ),
         *_judgement(rule),
-        f"Severity: {card['severity']}",
-        f"Coverage: {coverage['minutes']:,} of {coverage['of_minutes']:,} minutes have documents; "
-        f"{coverage['allowed_lateness_seconds']:g} s of lateness allowed, "
-        f"{coverage['late']:,} of the run came later than that",
+        phrase("Severity: {severity}", severity=card["severity"]),
+        phrase(
+            "Coverage: {minutes:,} of {of_minutes:,} minutes have documents; "
+            "{allowed:g} s of lateness allowed, {late:,} of the run came later than that",
+            minutes=coverage["minutes"],
+            of_minutes=coverage["of_minutes"],
+            allowed=coverage["allowed_lateness_seconds"],
+            late=coverage["late"],
+        ),
     ]
     models = ", ".join(f"{name} ({n:,})" for name, n in sorted(card["models"].items()))
     if models:
-        lines.append(f"Models: {models}")
+        lines.append(phrase("Models: {models}", models=models))
     if card["offsets"]:
-        lines.append(f"Read up to: {', '.join(card['offsets'])}")
-    if card["examined"] != window["documents"]:
-        lines.append(f"Drivers and models are of {card['examined']:,} documents")
+        lines.append(phrase("Read up to: {offsets}", offsets=", ".join(card["offsets"])))
+    if (count := card["examined"]) != window["documents"]:
+        lines.append(phrase("Drivers and models are of {count:,} documents", count=count))
     if heaviest := card.get("words", {}).get("heaviest"):
-        lines.append(f"Words that made them negative: {_words(heaviest)}")
+        lines.append(phrase("Words that made them negative: {words}", words=_words(heaviest)))
     if card["drivers_pruned"]:
-        lines.append("Documents that were pruned are no longer quoted")
+        lines.append(phrase("Documents that were pruned are no longer quoted"))
     return lines
 
 
@@ -265,25 +278,43 @@ def _words(heaviest: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"{word['text']} {word['weight']:+.2f}" for word in heaviest)
 
 
-def _judgement(rule: Mapping[str, Any]) -> list[str]:
+def _judgement(rule: Mapping[str, Any]) -> list[Phrase]:
     """Cards of the first version are of thresholds, and say neither type nor condition."""
+    value, limit, clear = (_number(rule.get(name)) for name in ("value", "threshold", "clear"))
     if rule.get("surprise") is not None:
         return [
-            f"Judged: {rule['metric']} {_number(rule['value'])}; usual is "
-            f"{_number(rule['baseline'])}, up to {_number(rule['band'][1])}",
-            f"Surprise: {_number(rule['surprise'])} (-log10 of its probability), fires from "
-            f"{_number(rule['threshold'])}, clear under {_number(rule['clear'])}",
+            phrase(
+                "Judged: {metric} {value}; usual is {baseline}, up to {upper}",
+                metric=Code(rule["metric"]),
+                value=value,
+                baseline=_number(rule["baseline"]),
+                upper=_number(rule["band"][1]),
+            ),
+            phrase(
+                "Surprise: {surprise} (-log10 of its probability), fires from {threshold}, "
+                "clear under {clear}",
+                surprise=_number(rule["surprise"]),
+                threshold=limit,
+                clear=clear,
+            ),
         ]
     if rule["metric"] is None:
-        return [f"Judged: {rule['condition']}; value {_number(rule['value'])}"]
+        said = recognized(rule["condition"], CONDITIONS) or rule["condition"]
+        return [phrase("Judged: {condition}; value {value}", condition=said, value=value)]
     return [
-        f"Judged: {rule['metric']} {_number(rule['value'])} {rule['operator']} "
-        f"{_number(rule['threshold'])}, clear at {_number(rule['clear'])}"
+        phrase(
+            "Judged: {metric} {value} {operator} {threshold}, clear at {clear}",
+            metric=Code(rule["metric"]),
+            value=value,
+            operator=rule["operator"],
+            threshold=limit,
+            clear=clear,
+        )
     ]
 
 
 def _judged(rule: AnyRule, value: float | None, usual: Usual | None) -> Judged:
-    base = Judged(type=rule.type, condition=condition(rule), value=value)
+    base = Judged(type=rule.type, condition=str(condition(rule)), value=value)
     if isinstance(rule, ThresholdRule):
         return replace(
             base,
@@ -341,9 +372,5 @@ def _name(event: EventRow) -> tuple[str, str]:
     return event.rule, event.key
 
 
-def _minute(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
+def _number(value: float | None) -> object:
+    return Code("none") if value is None else f"{value:.4g}"

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from alerts.policies import Flapping
 
+DETAIL = "changed more than {changes} times within {span}"
+
 Changes = tuple[datetime, ...]
 
 

@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from alerts.phrases import phrase
 from alerts.policies import PipelinePolicy
 
 NAME = "@pipeline"
 """Stands where an alert has its rule; no rule can be called so."""
 
 SCOPE = "pipeline"
+
+BEHIND = "the watermark is {minutes} minutes behind the clock"
+WAITING = "no checkpoint moved for {minutes} minutes, and {records} records wait"
+MISSING = (
+    "no checkpoint moved for {minutes} minutes, in which about {documents} documents were to come"
+)
+DETAILS = (BEHIND, WAITING, MISSING)
+"""What is stored with a state of the pipeline."""
 
 _EXPECTED = 20.0
 """So many documents must be missing: by chance alone a steady feed leaves out that many with a
@@ -75,7 +84,7 @@ def examine(vitals: Vitals, before: PipelineState, policy: PipelinePolicy, now: 
     if still >= policy.stalled_after:
         return _still(vitals, still)
     behind = max(now - vitals.watermark, timedelta(0)) if vitals.watermark else timedelta(0)
-    detail = f"the watermark is {_minutes(behind)} behind the clock"
+    detail = str(phrase(BEHIND, minutes=_minutes(behind)))
     # An idle feed has no backlog: where its newest document is old, nothing newer was published.
     if behind >= policy.lagging_after and not vitals.idle:
         return Health(PipelineState.LAGGING, PipelineReason.BEHIND, detail)
@@ -88,15 +97,14 @@ def examine(vitals: Vitals, before: PipelineState, policy: PipelinePolicy, now: 
 def _still(vitals: Vitals, still: timedelta) -> Health:
     """Nothing moved for long: stalled if something should have."""
     expected = vitals.documents * (still / timedelta(hours=1))
-    seen = f"no checkpoint moved for {_minutes(still)}"
     if vitals.waiting:
-        detail = f"{seen}, and {vitals.waiting:,} records wait"
+        detail = str(phrase(WAITING, minutes=_minutes(still), records=f"{vitals.waiting:,}"))
         return Health(PipelineState.STALLED, PipelineReason.STANDS, detail)
     if vitals.waiting is None and expected >= _EXPECTED:
-        detail = f"{seen}, in which about {expected:,.0f} documents were to come"
+        detail = str(phrase(MISSING, minutes=_minutes(still), documents=f"{expected:,.0f}"))
         return Health(PipelineState.STALLED, PipelineReason.STANDS, detail)
     return Health(PipelineState.CURRENT, PipelineReason.QUIET)
 
 
 def _minutes(duration: timedelta) -> str:
-    return f"{duration // timedelta(minutes=1):,} minutes"
+    return f"{duration // timedelta(minutes=1):,}"

@@ -7,6 +7,7 @@ programs too.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
@@ -14,7 +15,7 @@ from uuid import UUID, uuid5
 from alerts import health
 from alerts.cards import brief
 from alerts.lifecycle import State
-from alerts.links import alert_link
+from alerts.links import alert_link, subject_link
 from alerts.reasons import Why
 from alerts.routing import receivers_of, suppression
 from alerts.rules import RuleSet
@@ -52,7 +53,7 @@ def messages_for(  # noqa: PLR0913 - an event, and to whom it is told
     if event.state not in _TOLD or rule is None:
         return []
     content = payload(event, run, name=rule.names.get(event.key))
-    content |= _link(event, run, rules) | _card(cards.get(event_id))
+    content |= _link(event, run, rules, event.at) | _card(cards.get(event_id))
     identity = f"{run}|{event.rule}|{event.key}|{event.at.isoformat()}|{event.state}"
     if receivers is None:
         receivers = receivers_of(event, rule.at(event.key).receivers, rules.routes)
@@ -89,7 +90,7 @@ def messages_of(
         return [_because(message, notice.reason) for message in made]
     contents = [
         _told_payload(t, known, run, notice.reason, _name_of(known, rules))
-        | _link(known, run, rules)
+        | _link(known, run, rules, notice.at)
         | _card(cards.get(number))
         for t, number, known in happened
     ]
@@ -104,7 +105,7 @@ def messages_of(
 
 def pipeline_messages(event_id: int, event: EventRow, run: str, rules: RuleSet) -> list[Message]:
     """One message for each receiver, of a change in the state of the pipeline."""
-    content = payload(event, run, Why.PIPELINE) | _link(event, run, rules)
+    content = payload(event, run, Why.PIPELINE) | _link(event, run, rules, event.at)
     content["type"] = f"pipeline.{event.state}"
     identity = f"{run}|{event.rule}|{event.at.isoformat()}|{event.state}"
     return _addressed(identity, event_id, content, [event], rules.pipeline_receivers, rules)
@@ -133,11 +134,17 @@ def _card(row: CardRow | None) -> dict[str, Any]:
     return {} if row is None or row.card is None else {"card": brief(row.card)}
 
 
-def _link(event: EventRow, run: str, rules: RuleSet) -> dict[str, Any]:
-    """Where the dashboard shows the alert; nothing where the rules do not say where that is."""
+def _link(event: EventRow, run: str, rules: RuleSet, at: datetime) -> dict[str, Any]:
+    """Where the dashboard shows the alert, and what it is about; nothing without a dashboard.
+
+    ``at`` is when it is told.
+    """
     if rules.dashboard is None:
         return {}
-    return {"link": alert_link(rules.dashboard, run, event.rule, event.key)}
+    links = {"link": alert_link(rules.dashboard, run, event.rule, event.key)}
+    window = event.window_end - event.window_start
+    subject = subject_link(rules.dashboard, run, event.scope, event.key, at, window)
+    return links | ({"subject_link": subject} if subject else {})
 
 
 def _because(message: Message, why: Why) -> Message:

@@ -3,19 +3,31 @@
 from datetime import timedelta
 
 from alerts.kinds import AnyRule, CompositeRule, SpikeRule, ThresholdRule, TrendRule
+from alerts.phrases import Code, Phrase
+
+THRESHOLD = "{metric} {operator} {threshold}"
+SPIKE = "{metric} above usual, surprise >= {threshold}"
+TREND = "mean score falls by {fall} over {windows} windows"
+ALL_OF, ANY_OF = "all of {members}", "any of {members}"
+CONDITIONS = (SPIKE, TREND, ALL_OF, ANY_OF)
+"""Those that hold words; a card holds the condition as a text."""
 
 
-def condition(rule: AnyRule) -> str:
+def condition(rule: AnyRule) -> Phrase:
     """When it fires: ``negative share >= 0.6``."""
     match rule:
         case ThresholdRule():
-            return f"{_words(rule.metric)} {rule.operator} {rule.threshold:g}"
+            limit = f"{rule.threshold:g}"
+            metric = Code(rule.metric)
+            values = {"metric": metric, "operator": rule.operator, "threshold": limit}
+            return Phrase(THRESHOLD, values)
         case SpikeRule():
-            return f"{_words(rule.metric)} above usual, surprise >= {rule.threshold:g}"
+            return Phrase(SPIKE, {"metric": Code(rule.metric), "threshold": f"{rule.threshold:g}"})
         case TrendRule():
-            return f"mean score falls by {rule.fall:g} over {rule.windows} windows"
+            return Phrase(TREND, {"fall": f"{rule.fall:g}", "windows": rule.windows})
         case CompositeRule():
-            return f"{'all' if rule.all_of else 'any'} of {', '.join(rule.members)}"
+            members = ", ".join(rule.members)
+            return Phrase(ALL_OF if rule.all_of else ANY_OF, {"members": members})
 
 
 def length(span: timedelta) -> str:
@@ -25,7 +37,3 @@ def length(span: timedelta) -> str:
     if not hours:
         return f"{minutes}m"
     return f"{hours}h{rest:02}m" if rest else f"{hours}h"
-
-
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")

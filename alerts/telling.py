@@ -14,6 +14,7 @@ from alerts import flapping, grouping, inhibition
 from alerts.grouping import Active, AlertKey, Decision, Member, group_name
 from alerts.kinds import GRID, AnyRule
 from alerts.lifecycle import State
+from alerts.phrases import phrase
 from alerts.reasons import Why
 from alerts.routing import receivers_of
 from alerts.rules import RuleSet
@@ -217,7 +218,7 @@ class _Walk:
         """Say once of an alert that it flaps, unless nothing is to be told of it anyway."""
         self._refresh_sources()
         policy = self._rules.flapping
-        detail = f"changed more than {policy.changes} times within {policy.span}"
+        detail = str(phrase(flapping.DETAIL, changes=policy.changes, span=policy.span))
         for alert, name in self._began_flapping:
             telling = self._book.tellings[alert]
             why = self._held(replace(telling, flapping=False), now)

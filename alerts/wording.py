@@ -28,6 +28,7 @@ NAMES = (
     "scope",
     "severity",
     "state",
+    "subject_link",
     "summary",
     "type",
     "value",
@@ -37,7 +38,8 @@ NAMES = (
 """What a template may name."""
 
 _TIMES = {"at", "fired_at", "window_start", "window_end"}
-_LONGEST = {"summary": 1000, "dedup_key": 255, "link": 2000}
+_LINKS = {"link", "subject_link"}
+_LONGEST = {"summary": 1000, "dedup_key": 255, "link": 2000, "subject_link": 2000}
 _LARGEST_FILE = 20_000
 
 
@@ -90,6 +92,6 @@ def _shown(name: str, value: object) -> str:
         return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
     if isinstance(value, float):
         return f"{value:.2f}"
-    if name == "link":  # ours: made inert, it would be no link
+    if name in _LINKS:  # ours: made inert, it would be no link
         return plain(str(value), _LONGEST[name])
     return inert(str(value), _LONGEST.get(name, 100))

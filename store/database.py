@@ -98,6 +98,13 @@ class Database:
         self.reader.dispose()
 
 
+def as_user(url: str, name: str | None, password: str | None = None) -> str:
+    """The address of the same database for another user, or with another password."""
+    target = make_url(url)
+    changed = target.set(username=name or target.username, password=password)
+    return changed.render_as_string(hide_password=False)
+
+
 def _engine(url: str, application: str) -> Engine:
     target = make_url(url)
     if target.get_backend_name() != "postgresql":

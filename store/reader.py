@@ -4,7 +4,10 @@ Its own settings end a statement that takes too long and refuse to write; that i
 write holds even where somebody changes those.
 """
 
+import psycopg
 from sqlalchemy import Connection, text
+
+from store.errors import StoreError
 
 READER = "tapewatch_reader"
 
@@ -33,14 +36,35 @@ select exists (
 """)
 
 
-def make_reader(connection: Connection) -> None:
+_MAY_MAKE = text("select rolsuper or rolcreaterole from pg_roles where rolname = current_user")
+
+
+def make_reader(connection: Connection, password: str | None = None) -> None:
     """Have the role be there, and read all tables that there are and will be.
 
-    The connection's user must be able to make roles. Safe when several do so at once.
+    With a ``password`` it is the role's from now on. The connection's user must be able to make
+    roles, else StoreError. Safe when several do so at once.
     """
     name = {"name": READER}
     connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    if not connection.scalar(_MAY_MAKE):
+        raise StoreError(
+            f"the user of the database may not make roles: have {READER} be made by hand, and "
+            "unset TAPEWATCH_DATABASE_READER_PASSWORD (docs/operating.md)"
+        )
     if connection.scalar(text("select 1 from pg_roles where rolname = :name"), name) is None:
         connection.exec_driver_sql(_MAKE)
+    if password is not None:
+        connection.exec_driver_sql(
+            f"alter role {READER} password '{_hashed(connection, password)}'"
+        )
     if connection.scalar(_LACKS, name):
         connection.exec_driver_sql(_GRANT)
+
+
+def _hashed(connection: Connection, password: str) -> str:
+    """What the server keeps of a password: it is not sent as it is, so no log of it has it."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the engine is made for psycopg
+    made = driver.pgconn.encrypt_password(password.encode(), READER.encode(), b"scram-sha-256")
+    return made.decode("ascii")

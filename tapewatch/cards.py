@@ -12,7 +12,7 @@ from tapewatch import console
 def print_card(card: Mapping[str, Any]) -> None:
     """The numbers of a card, and the documents that weighed most."""
     for line in facts(card):
-        console.output.print(plain(line))
+        console.output.print(plain(str(line)))
     console.output.print("Documents, the most negative first (UTC):")
     for driver in card["drivers"]:
         console.output.print(_driver(driver))

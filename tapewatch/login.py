@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from alerts.rules import duration
-from dashboard.access.roles import Access, Login, Role
+from dashboard.access.roles import EMAIL, VERIFIED, Access, Login, Role
 from tapewatch.addresses import is_loopback
 from tapewatch.settings import Settings
 
@@ -31,7 +31,10 @@ class _Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: RoleName | Literal["none"] = "none"
     claim: str | None = None
     max_age: str = "12h"
+    person: str = EMAIL
+    verified: str | None = None
     emails: dict[str, RoleName] = {}
+    people: dict[str, RoleName] = {}
     groups: dict[str, RoleName] = {}
 
 
@@ -64,7 +67,10 @@ def read_login(path: Path) -> Login:
     _check_roles(roles, max_age, path)
     return Login(
         providers=tuple(name for name, value in auth.items() if isinstance(value, dict)),
+        person=roles.person,
+        verified=None if roles.verified == "none" else roles.verified or VERIFIED,
         emails={email.lower(): _role(name) for email, name in roles.emails.items()},
+        people={person: _role(name) for person, name in roles.people.items()},
         claim=roles.claim,
         groups={group: _role(name) for group, name in roles.groups.items()},
         default=None if roles.default == "none" else _role(roles.default),
@@ -91,8 +97,25 @@ def _check_roles(roles: _Roles, max_age: timedelta, path: Path) -> None:
         raise LoginError(f"{path}: [roles]: `max_age` must be longer than nothing")
     if bool(roles.groups) != (roles.claim is not None):
         raise LoginError(f"{path}: [roles]: `claim` and [roles.groups] need each other")
-    if roles.default == "none" and not roles.emails and not roles.groups:
+    _check_person(roles, path)
+    if roles.default == "none" and not roles.emails and not roles.people and not roles.groups:
         raise LoginError(f"{path}: [roles] gives nobody a role, so nobody could look")
+
+
+def _check_person(roles: _Roles, path: Path) -> None:
+    """A claim that anybody may choose for themselves would let them be anybody."""
+    if not roles.person or roles.verified == "":
+        raise LoginError(f"{path}: [roles]: `person` and `verified` name claims, not nothing")
+    if roles.person != EMAIL and roles.verified is None:
+        raise LoginError(
+            f"{path}: [roles]: `person` is not `email`, so say in `verified` which claim must be "
+            'true for it; or "none", if nobody can choose their own at this provider'
+        )
+    wrong, right = ("people", "emails") if roles.person == EMAIL else ("emails", "people")
+    if getattr(roles, wrong):
+        raise LoginError(
+            f'{path}: [roles.{wrong}] is not for `person = "{roles.person}"`: use [roles.{right}]'
+        )
 
 
 def _role(name: str) -> Role:

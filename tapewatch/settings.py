@@ -27,6 +27,11 @@ class Settings(BaseSettings):
         description="the same database for a role that may only read (docs/operating.md); unset: "
         "the dashboard reads as it writes, in transactions that cannot write",
     )
+    database_reader_password: SecretStr | None = Field(
+        None,
+        description="password for that role; set, `tapewatch migrate` makes `tapewatch_reader` "
+        "with it, and the dashboard reads as that role",
+    )
     data_dir: Path = Field(Path(".tapewatch"), description="folder of the embedded PostgreSQL")
     models_dir: Path = Field(
         Path(".tapewatch/models"),

@@ -124,6 +124,25 @@ def test_the_database_asks_for_a_password():
         assert any(value.startswith("${POSTGRES_PASSWORD:?") for value in values)
 
 
+def test_the_dashboard_reads_as_a_role_that_migrate_makes_and_nobody_else_knows():
+    given = {
+        name: service["environment"].get("TAPEWATCH_DATABASE_READER_PASSWORD")
+        for name, service in SERVICES.items()
+        if "environment" in service
+    }
+    (password,) = {value for value in given.values() if value is not None}
+    assert password.startswith("${POSTGRES_READER_PASSWORD:?")
+    assert {name for name, value in given.items() if value} == {"migrate", "dashboard"}
+    assert "POSTGRES_READER_PASSWORD=\n" in (ROOT / ".env.example").read_text("utf-8")
+
+
+def test_the_dashboard_has_neither_kafka_nor_the_keys_of_receivers():
+    environment = OURS["dashboard"]["environment"].keys()
+    assert not [name for name in environment if re.search("KAFKA|WEBHOOK|RULES", name)]
+    mounts = [mount.rpartition(":")[0] for mount in OURS["dashboard"]["volumes"]]
+    assert mounts == ["models"]
+
+
 def test_ports_are_open_to_this_machine_alone():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert "127.0.0.1:8501:8501" in ports

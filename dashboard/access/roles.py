@@ -1,6 +1,7 @@
 """Who may do what: roles, what each action takes, and whose role is which. Pure; draws nothing.
 
-A person is known by the e-mail address that the identity provider says it has verified.
+A person is known by the e-mail address that the identity provider says it has verified, unless the
+login names another claim.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,7 @@ class Standing(StrEnum):
     GRANTED = "granted"
     SIGNED_OUT = "signed_out"
     SIGNED_IN_TOO_LONG_AGO = "signed_in_too_long_ago"
+    NOT_NAMED = "not_named"
     NOT_VERIFIED = "not_verified"
     NO_ROLE = "no_role"
 
@@ -70,6 +72,9 @@ class User:
         return self.role is not None and self.role >= NEEDED[deed]
 
 
+EMAIL = "email"
+VERIFIED = "email_verified"
+
 NOBODY = User(None, None, Standing.SIGNED_OUT)
 
 
@@ -77,13 +82,18 @@ NOBODY = User(None, None, Standing.SIGNED_OUT)
 class Login:
     """How people sign in, and which role each then has.
 
-    ``emails`` are in lower case. ``claim`` names the list of groups among what the provider says.
-    ``default`` None: who is not named has no role. ``providers`` are those that can be chosen;
-    none: there is one without a name.
+    ``person`` is the claim that somebody is known by, ``verified`` the one that must be true for
+    it, None where none is asked for. ``emails`` are in lower case; ``people`` are as the provider
+    writes them, where ``person`` is another claim. ``claim`` names the list of groups among what
+    the provider says. ``default`` None: who is not named has no role. ``providers`` are those that
+    can be chosen; none: there is one without a name.
     """
 
     providers: Sequence[str] = ()
+    person: str = EMAIL
+    verified: str | None = VERIFIED
     emails: Mapping[str, Role] = field(default_factory=dict)
+    people: Mapping[str, Role] = field(default_factory=dict)
     claim: str | None = None
     groups: Mapping[str, Role] = field(default_factory=dict)
     default: Role | None = None
@@ -108,16 +118,18 @@ def identify(access: Access, claims: Mapping[str, Any], now: datetime) -> User:
         return User(None, access.everybody, Standing.NO_LOGIN)
     if claims.get("is_logged_in") is not True:
         return NOBODY
-    email = claims.get("email")
-    if not isinstance(email, str) or not email or claims.get("email_verified") is not True:
+    name = claims.get(access.login.person)
+    if not isinstance(name, str) or not name.strip():
+        return User(None, None, Standing.NOT_NAMED)
+    if not _is_verified(access.login, claims):
         return User(None, None, Standing.NOT_VERIFIED)
     since = claims.get("iat")
     if not isinstance(since, int | float) or now.timestamp() - since > (
         access.login.max_age.total_seconds()
     ):
-        return User(email, None, Standing.SIGNED_IN_TOO_LONG_AGO)
-    role = _role(access.login, email, claims)
-    return User(email, role, Standing.GRANTED if role else Standing.NO_ROLE)
+        return User(name, None, Standing.SIGNED_IN_TOO_LONG_AGO)
+    role = _role(access.login, name, claims)
+    return User(name, role, Standing.GRANTED if role else Standing.NO_ROLE)
 
 
 def require(user: User, deed: Deed) -> None:
@@ -132,12 +144,23 @@ def why_not(user: User, deed: Deed) -> str:
     return f"To {deed} takes the role {NEEDED[deed].label}; {has}."
 
 
-def _role(login: Login, email: str, claims: Mapping[str, Any]) -> Role | None:
+def _is_verified(login: Login, claims: Mapping[str, Any]) -> bool:
+    """Whether the name may be believed; never where the provider says that the address may not."""
+    if login.person == EMAIL and claims.get(VERIFIED, True) is not True:
+        return False
+    return login.verified is None or claims.get(login.verified) is True
+
+
+def _role(login: Login, name: str, claims: Mapping[str, Any]) -> Role | None:
     groups = claims.get(login.claim) if login.claim else None
     named = groups if isinstance(groups, list) else [groups]
-    found = [login.groups[name] for name in named if isinstance(name, str) and name in login.groups]
-    if (by_email := login.emails.get(email.lower())) is not None:
-        found.append(by_email)
+    found = [
+        login.groups[group] for group in named if isinstance(group, str) and group in login.groups
+    ]
+    is_email = login.person == EMAIL
+    by_name = login.emails.get(name.lower()) if is_email else login.people.get(name)
+    if by_name is not None:
+        found.append(by_name)
     return max(found, default=login.default)
 
 

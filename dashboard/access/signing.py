@@ -9,8 +9,10 @@ import streamlit as st
 
 from dashboard.access.roles import (
     NOBODY,
+    VERIFIED,
     Access,
     Deed,
+    Login,
     Standing,
     User,
     identify,
@@ -24,9 +26,15 @@ from store.alert_actions import LONGEST_AUTHOR
 _SAID = {
     Standing.SIGNED_OUT: later("Sign in to see this dashboard."),
     Standing.SIGNED_IN_TOO_LONG_AGO: later("You signed in too long ago. Sign in again."),
+    Standing.NOT_NAMED: later(
+        "Your identity provider does not say who you are: `{person}` is missing from what it says. "
+        "Whoever runs this dashboard can ask it for that, or name another claim as `person` in the "
+        "table `[roles]` of the login file."
+    ),
     Standing.NOT_VERIFIED: later(
-        "Your identity provider does not say that it has verified your e-mail "
-        "address, so nobody here can know you by it."
+        "Your identity provider does not say that it has verified your e-mail address or name "
+        "(`{verified}`), so nobody here can know you by it. If it never says so, whoever runs this "
+        "dashboard can name another claim as `verified` in the table `[roles]` of the login file."
     ),
     Standing.NO_ROLE: later("You have no role here. Whoever runs this dashboard can give you one."),
 }
@@ -42,7 +50,7 @@ def admit(access: Access) -> bool:
     with st.container(border=True, key="signing-in", width=520):
         if user.name:
             st.text(plain(user.name, LONGEST_AUTHOR))
-        st.markdown(say(_SAID[user.standing]))
+        st.markdown(_say(access, user.standing))
         if user.standing in {Standing.SIGNED_OUT, Standing.SIGNED_IN_TOO_LONG_AGO}:
             keep_link()
             _offer_login(access)
@@ -137,6 +145,12 @@ def remember_name(name: str) -> None:
     """Fill the name in for the next time."""
     if name.strip():
         st.session_state["analyst"] = name.strip()
+
+
+def _say(access: Access, standing: Standing) -> str:
+    """Why somebody may not look; names the claims of the login file where they are the reason."""
+    login = access.login or Login()
+    return say(_SAID[standing], person=login.person, verified=login.verified or VERIFIED)
 
 
 def _offer_login(access: Access) -> None:

@@ -243,7 +243,7 @@ def _pattern(label: str, key: str, value: str) -> str:
 
 
 def _comment(key: str, *, optional: bool) -> str:
-    hint = "optional" if optional else say("what there is to say")
+    hint = say("optional") if optional else say("what there is to say")
     given = st.text_input(
         say("Comment"), key=f"{key}-comment", max_chars=LONGEST_COMMENT, placeholder=hint
     )

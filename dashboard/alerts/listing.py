@@ -10,6 +10,7 @@ from alerts.listing import MOST, Listed
 from dashboard.common.clock import lasting, place, times
 from dashboard.common.headings import show_table
 from dashboard.common.plain import DASH, plain
+from dashboard.common.wording import worded
 from dashboard.common.words import later, say
 
 ALL_DOCUMENTS = later("all documents")
@@ -29,11 +30,6 @@ SIGNS = {
 
 _OF_ACTIVE = {"Acknowledged", "Told"}
 """Columns that say something only of what is active."""
-
-
-def worded(name: str | None) -> str:
-    """A reason or an action of ours, in words."""
-    return plain((name or "").replace("_", " "), 60)
 
 
 def signed(state: str | None) -> str:

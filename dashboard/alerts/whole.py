@@ -11,10 +11,11 @@ import streamlit as st
 
 from alerts.actions import AlertView
 from dashboard.alerts.forms import show_forms
-from dashboard.alerts.listing import named, signed, worded
+from dashboard.alerts.listing import named, signed
 from dashboard.common.clock import dated, times, zoned
 from dashboard.common.headings import show_table
 from dashboard.common.plain import plain
+from dashboard.common.wording import explained, said, worded
 from dashboard.common.words import say
 from dashboard.now.firing import show_badge, show_card
 from store.alert_actions import LONGEST_AUTHOR, LONGEST_COMMENT, ActionRow
@@ -73,7 +74,7 @@ def tabulate_events(events: Sequence[EventRow]) -> pd.DataFrame:
             "Why": worded(event.reason),
             "Value": event.value,
             "Documents": event.documents,
-            "Detail": plain(event.detail or "", 300),
+            "Detail": explained(event.detail),
         }
         for event in events[:_SHOWN]
     ]
@@ -89,7 +90,7 @@ def tabulate_notifications(told: Sequence[NotificationRow]) -> pd.DataFrame:
             "As": signed(row.state or "resolved"),
             "Why": worded(row.reason),
             "To": plain(", ".join(row.receivers), 200),
-            "Detail": plain(row.detail or "", 300),
+            "Detail": explained(row.detail),
         }
         for row in told[:_SHOWN]
     ]
@@ -138,20 +139,20 @@ def _head(view: AlertView) -> None:
         say("{state} since {since}", state=signed(view.state), since=dated(view.since))
         if view.since
         else signed(view.state),
-        "acknowledged" if view.acknowledged else "",
+        worded("acknowledged") if view.acknowledged else "",
         say("silenced by {silenced_by}", silenced_by=view.silenced_by)
         if view.silenced_by is not None
         else "",
-        "flapping" if view.flapping else "",
-        plain(view.why_not_told, 300),
+        worded("flapping") if view.flapping else "",
+        plain(said(view.why_not_told), 300),
         say("id {id}", id=view.id),
     ]
     with st.container(key="alert-facts-opened"):
         st.text(" · ".join(filter(None, facts)))
 
 
-def _table(title: str, said: str, table: pd.DataFrame, key: str, empty: str) -> None:
-    st.markdown(f"**{title}**", help=said)
+def _table(title: str, about: str, table: pd.DataFrame, key: str, empty: str) -> None:
+    st.markdown(f"**{title}**", help=about)
     if table.empty:
         st.caption(empty)
         return
@@ -169,5 +170,5 @@ def _table(title: str, said: str, table: pd.DataFrame, key: str, empty: str) -> 
             "Detail": st.column_config.TextColumn(width=260),
             "Answer": st.column_config.TextColumn(width=260),
         },
-        alt=said,
+        alt=about,
     )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.common import reading
 from dashboard.common.choices import restore
-from dashboard.common.view import EVERYTHING, Subject, View, subject_at
+from dashboard.common.view import EVERYTHING, Subject, View, fired_by, subject_at
 from dashboard.common.words import later, say
 from dashboard.now.firing import subject_of
 from store.alertlog import Alert
@@ -70,6 +70,6 @@ def about(subject: Subject, alerts: Sequence[Alert], view: View) -> list[Alert]:
         alert
         for alert in alerts
         if subject in {EVERYTHING, subject_of(alert)}
-        and alert.fired_at < view.end
+        and fired_by(alert.fired_at, view.end, view.newest)
         and (alert.resolved_at is None or alert.resolved_at > view.start)
     ]

@@ -71,6 +71,11 @@ class View:
         return Slice(self.run.id, scope, self.start, self.end, self.kind)
 
 
+def fired_by(fired_at: datetime, end: datetime, newest: datetime) -> bool:
+    """Whether an alert fired in a span up to ``end``; with the last document, also at its end."""
+    return fired_at < end or fired_at == end > newest
+
+
 def is_going_on(run: RunSummary) -> bool:
     """Whether more documents may come."""
     return run.name == LIVE or run.finished_at is None

@@ -12,6 +12,7 @@ from classifier.prediction import SCALE
 from dashboard.common.clock import times
 from dashboard.common.headings import show_table
 from dashboard.common.plain import plain
+from dashboard.common.wording import worded
 from dashboard.common.words import say
 from dashboard.documents.table import SIGNS
 from store.search import FoundDocument, Page
@@ -71,7 +72,7 @@ def tabulate(rows: Sequence[FoundDocument]) -> pd.DataFrame:
             plain(row.topic, 60),
             ", ".join(plain(symbol, 20) for symbol in row.symbols),
             plain(row.source, 40),
-            row.kind,
+            worded(row.kind),
         )
         for row in rows
     ]

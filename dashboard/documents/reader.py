@@ -13,6 +13,7 @@ from dashboard.common import reading
 from dashboard.common.choices import put
 from dashboard.common.clock import dated
 from dashboard.common.plain import paragraphs, plain
+from dashboard.common.wording import worded
 from dashboard.common.words import say
 from dashboard.documents.correcting import show_corrections
 from dashboard.documents.explaining import Explain, show_explanation
@@ -91,7 +92,7 @@ def _facts(found: WholeDocument) -> list[str]:
         dated(found.published_at),
         plain(found.source, 60),
         plain(found.author or "", 60),
-        found.kind,
+        worded(found.kind),
         plain(found.language or "", 20),
         f"{say(SIGNS.get(found.sentiment, found.sentiment))} {found.score / SCALE:+.2f}",
         ", ".join(plain(symbol, 20) for symbol in found.symbols),

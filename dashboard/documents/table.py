@@ -12,6 +12,7 @@ from classifier.prediction import SCALE
 from dashboard.common.clock import times, zoned
 from dashboard.common.headings import show_table
 from dashboard.common.plain import paragraphs, plain
+from dashboard.common.wording import worded
 from dashboard.common.words import later, say
 from store.views import DocumentRow
 
@@ -71,7 +72,7 @@ def show_document(
         facts = [
             zoned(row.published_at),
             plain(row.source, 60),
-            row.kind,
+            worded(row.kind),
             f"{say(SIGNS.get(row.sentiment, row.sentiment))} {row.score / SCALE:+.2f}",
             plain(row.topic, 60),
             symbols,
@@ -96,7 +97,7 @@ def tabulate(rows: Sequence[DocumentRow]) -> pd.DataFrame:
             plain(row.topic, 60),
             ", ".join(plain(symbol, 20) for symbol in row.symbols),
             plain(row.source, 40),
-            row.kind,
+            worded(row.kind),
         )
         for row in rows
     ]

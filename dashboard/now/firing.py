@@ -14,6 +14,7 @@ from dashboard.common.headings import show_table
 from dashboard.common.links import go_to, link
 from dashboard.common.plain import DASH, plain
 from dashboard.common.view import Subject, View
+from dashboard.common.wording import said, worded
 from dashboard.common.words import say
 from store.alertlog import Alert
 from store.cards import CardRow
@@ -81,9 +82,9 @@ def show_card(name: str, row: CardRow, title: str = "") -> None:
     """The card of a firing, folded away; ``name`` tells it from others on the page."""
     with st.expander(title or say("Why it fired"), key=f"why-{name}"):
         if row.card is None:
-            st.text(say("There is no card: {reason}.", reason=plain(row.reason or "", 80)))
+            st.text(say("There is no card: {reason}.", reason=worded(row.reason)))
             return
-        st.text("\n".join(plain(line, 500) for line in facts(row.card)))
+        st.text("\n".join(plain(said(line), 500) for line in facts(row.card)))
         if not row.card["drivers"]:
             return
         show_table(
@@ -147,7 +148,7 @@ def tabulate_drivers(card: Mapping[str, Any]) -> pd.DataFrame:
             plain(driver["title"] or driver["text"], 200),
             plain(driver["text"], 300),
             plain(driver["source"], 40),
-            plain(driver["kind"], 20),
+            worded(driver["kind"]),
             plain(driver["url"] or "", 300),
             plain(driver["id"], 80),
         )
@@ -177,8 +178,8 @@ def _card(
                 args=(subject_of(alert),),
                 type="tertiary",
             )
-            said = {"run": view.run.name, "subject": subject_of(alert).address}
-            link("subject", say("Open its page"), ":material/monitoring:", **said)
+            about = {"run": view.run.name, "subject": subject_of(alert).address}
+            link("subject", say("Open its page"), ":material/monitoring:", **about)
             if st.button(say("Open alert"), key=f"open-alert-{number}", type="tertiary"):
                 number_of = alert_id(alert.run, alert.rule, alert.key)
                 st.session_state["opened-alert"] = (alert.run, number_of)
@@ -194,7 +195,7 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
         if alert.resolved_at
         else say("for {lasted} now", lasted=lasted)
     )
-    said = say(
+    told = say(
         "value {value} over {documents:,} documents when it fired, {fired_at}; {ended}",
         value=_value(alert),
         documents=alert.documents,
@@ -208,7 +209,7 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
         with st.container(key=f"alert-name-{number}", width="content"):
             st.text(f"{subject_of(alert).label} · {plain(alert.rule, 80)}")
         with st.container(key=f"alert-facts-{number}", width="stretch"):
-            st.text(said)
+            st.text(told)
 
 
 def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:

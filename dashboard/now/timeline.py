@@ -16,7 +16,7 @@ from dashboard.common.clock import both
 from dashboard.common.plain import plain
 from dashboard.common.shares import wilson
 from dashboard.common.theme import Palette
-from dashboard.common.view import View
+from dashboard.common.view import View, fired_by
 from dashboard.common.words import say
 from store.alertlog import Alert
 from store.views import MONDAY, Bin
@@ -107,7 +107,8 @@ def mark(alerts: Iterable[Alert], start: datetime, end: datetime, newest: dateti
             both(alert.resolved_at) if alert.resolved_at else say("still firing"),
         )
         for alert in alerts
-        if alert.fired_at < end and (alert.resolved_at is None or alert.resolved_at > start)
+        if fired_by(alert.fired_at, end, newest)
+        and (alert.resolved_at is None or alert.resolved_at > start)
     ]
     table = pd.DataFrame(rows, columns=["start", "end", "alert", "fired", "resolved"])
     return table.sort_values("start", ignore_index=True).assign(row=range(len(table)))

@@ -17,6 +17,7 @@ from dashboard.common.choices import linked, publish
 from dashboard.common.frame import segments
 from dashboard.common.headings import show_table
 from dashboard.common.plain import plain
+from dashboard.common.wording import said, worded
 from dashboard.common.words import later, say, say_count
 from dashboard.replays.backtests import Backtests, Rules, make_rules
 
@@ -122,8 +123,9 @@ def _judged(name: str, rules: RuleSet) -> Rules:
 def tabulate_rules(rules: RuleSet) -> pd.DataFrame:
     """One row a rule as it is understood, in plain text."""
     rows = [
-        (plain(rule.name, 60), rule.scope, plain(", ".join(rule.keys), 100) or say("every one"),
-         condition(rule), length(rule.window), length(rule.for_duration),
+        (plain(rule.name, 60), worded(rule.scope),
+         plain(", ".join(rule.keys), 100) or say("every one"),
+         plain(said(condition(rule)), 200), length(rule.window), length(rule.for_duration),
          str(rule.severity_shown or say("as found")))
         for rule in rules.rules
     ]  # fmt: skip

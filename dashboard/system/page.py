@@ -17,6 +17,7 @@ from dashboard.common.frame import AWAY, choose_run, find_runs, say_away
 from dashboard.common.plain import DASH, plain
 from dashboard.common.theme import palette_for
 from dashboard.common.view import is_going_on
+from dashboard.common.wording import worded
 from dashboard.common.words import say
 from dashboard.now.status import show_figures
 from dashboard.system import tables
@@ -218,7 +219,7 @@ def describe(told: Prospects) -> str:
         for name in order
         if told.prospects.get(name)
     ]
-    why = ", ".join(f"{plain(name, 40)} {count:,}" for name, count in told.reasons.items())
+    why = ", ".join(f"{worded(name)} {count:,}" for name, count in told.reasons.items())
     return "; ".join(parts or [say("there are none")]) + (f" ({why})" if why else "") + "."
 
 

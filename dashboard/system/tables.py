@@ -11,6 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from dashboard.common.clock import lasting, times
 from dashboard.common.headings import show_table
 from dashboard.common.plain import DASH, plain
+from dashboard.common.wording import worded
 from dashboard.common.words import say
 from store.deadletters import DeadLetterRow
 from store.health import ModelUse, OutcomeCount, PartitionState, ReasonCount, TableSize
@@ -60,7 +61,7 @@ def tabulate_examples(letters: Sequence[DeadLetterRow]) -> pd.DataFrame:
     """One row a dead letter, in plain text, its bytes capped."""
     rows = [
         {
-            "Reason": plain(letter.reason, 40),
+            "Reason": worded(letter.reason),
             "Position": plain(letter.position, 80),
             "Detail": plain(letter.detail, 160),
             "Begins with": beginning(letter.payload),
@@ -103,7 +104,7 @@ def show_partitions(states: Sequence[PartitionState], now: datetime | None) -> N
 
 def show_reasons(reasons: Sequence[ReasonCount]) -> None:
     """How many dead letters for each reason."""
-    counts = [(plain(each.reason, 40), each.count, each.newest) for each in reasons]
+    counts = [(worded(each.reason), each.count, each.newest) for each in reasons]
     _show(
         pd.DataFrame(counts, columns=["Reason", "Records", "Newest"]),
         "reasons",
@@ -158,7 +159,7 @@ def show_models(used: Sequence[ModelUse]) -> None:
 
 def show_outcomes(outcomes: Sequence[OutcomeCount]) -> None:
     """Attempts at delivery."""
-    rows = [(plain(each.outcome, 40), each.count, each.newest) for each in outcomes]
+    rows = [(worded(each.outcome), each.count, each.newest) for each in outcomes]
     _show(
         pd.DataFrame(rows, columns=["Outcome", "Attempts", "Newest"]),
         "outcomes",

@@ -83,7 +83,7 @@ def show(rule: RuleOrId, key: Key = None, run: RunName = LIVE, as_json: Json = F
     with open_database(Settings()) as database, database.transaction() as connection:
         view = view_alert(connection, find_run(connection, run), rule, key)
     if as_json:
-        console.print_json(asdict(view))
+        console.print_json(asdict(view) | {"why_not_told": str(view.why_not_told)})
     else:
         _print_view(view)
 
@@ -254,7 +254,7 @@ def _named(rule: str | None, key: str | None) -> str:
 def _print_view(view: AlertView) -> None:
     state = f"{view.state} since {view.since:%Y-%m-%d %H:%M} UTC" if view.since else view.state
     console.output.print(f"{_named(view.rule, view.key)} ({view.id}) is {state}")
-    console.output.print(view.why_not_told)
+    console.output.print(str(view.why_not_told))
     if view.cards:
         _print_card(view.cards[0])
     columns = ("at", "previous", "state", "reason", "value", "documents", "detail")

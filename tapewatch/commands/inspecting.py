@@ -7,10 +7,11 @@ from store import runs
 from store.buckets import counted_documents, span
 from store.digest import digest as digest_of
 from store.outbox import count_by_status
+from store.reader import READER
 from store.runs import LIVE, find_run
 from tapewatch import console
 from tapewatch.commands.options import Json, RunName
-from tapewatch.database import open_database
+from tapewatch.database import make_reader_of, open_database
 from tapewatch.settings import Settings
 
 
@@ -62,6 +63,9 @@ def digest(run: RunName = LIVE, as_json: Json = False) -> None:
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date."""
-    with open_database(Settings()):
+    """Bring the database's schema up to date, and make the role that may only read."""
+    settings = Settings()
+    with open_database(settings) as database:
         console.output.print("The schema is up to date.")
+        if make_reader_of(database, settings):
+            console.output.print(f"The role {READER} may read, and no more.")

@@ -129,7 +129,7 @@ def _plain(rule: AnyRule) -> dict[str, Any]:
         "metric": getattr(rule, "metric", None),
         "scope": rule.scope,
         "keys": list(rule.keys),
-        "condition": condition(rule),
+        "condition": str(condition(rule)),
         "operator": getattr(rule, "operator", None),
         "threshold": rule.level,
         "clear": getattr(rule, "clear_threshold", None),
@@ -148,6 +148,6 @@ def _shown(rule: AnyRule) -> tuple[object, ...]:
     more = len(rule.keys) - _SHOWN_KEYS
     return (
         rule.name, rule.type, rule.scope, f"{keys} and {more} more" if more > 0 else keys,
-        condition(rule), length(rule.window), length(rule.every), length(rule.for_duration),
+        str(condition(rule)), length(rule.window), length(rule.every), length(rule.for_duration),
         rule.severity_shown or "as found",
     )  # fmt: skip

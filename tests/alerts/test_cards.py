@@ -105,7 +105,7 @@ def test_an_empty_window_has_no_mean_score_and_can_be_told():
     card = card_of(sums=Sums(), value=None)
 
     assert (card["window"]["mean_score"], card["drivers"]) == (None, [])
-    assert "Judged: negative_share none >= 0.6, clear at 0.4" in facts(card)
+    assert "Judged: negative share none >= 0.6, clear at 0.4" in list(map(str, facts(card)))
     assert brief(card)["drivers"] == []
 
 

@@ -1,10 +1,11 @@
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from alerts.fields import RulesError
-from alerts.links import alert_id, alert_link, is_address
+from alerts.links import alert_id, alert_link, is_address, subject_link
 from alerts.rules import parse_rules
 
 HOSTILE = "evil](javascript:alert(1)) <!channel> &x=\n"
@@ -52,3 +53,51 @@ def test_a_dashboard_is_named_by_a_web_address(address, fits):
     else:
         with pytest.raises(RulesError, match="`dashboard` is the address"):
             parse_rules(content, "rules.toml", {})
+
+
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
+WINDOW = timedelta(minutes=30)
+DESK = "https://tapewatch.example.com/desk/"
+
+
+@pytest.mark.parametrize(
+    ("scope", "key", "subject"),
+    [
+        ("symbol", "HUB", "symbol:HUB"),
+        ("topic", "M&A | _x_", "topic:M&A | _x_"),
+        ("all", "", "all"),
+    ],
+)
+def test_the_link_of_a_subject_names_it_and_the_span_around_the_alert(scope, key, subject):
+    link = subject_link(DESK, "my run&x", scope, key, NOON, WINDOW)
+    parts = urlsplit(link)
+    assert parts.path == "/desk/subject"
+    assert parse_qs(parts.query) == {
+        "run": ["my run&x"],
+        "subject": [subject],
+        "span": ["24h"],
+        "until": ["2026-03-09T13:00Z"],
+    }
+
+
+def test_a_key_in_a_link_is_no_markup():
+    link = subject_link(
+        DESK, "live", "symbol", f"{HOSTILE} *b* _i_ ~s~ `c` | # @everyone", NOON, WINDOW
+    )
+    assert re.fullmatch(r"[A-Za-z0-9%.=&?:/-]+", link)
+
+
+@pytest.mark.parametrize(("hours", "span"), [(6, "24h"), (6.1, "3d"), (48, "3d"), (49, "all")])
+def test_a_longer_window_is_shown_in_a_longer_span(hours, span):
+    link = subject_link(DESK, "live", "symbol", "HUB", NOON, timedelta(hours=hours))
+    assert parse_qs(urlsplit(link).query)["span"] == [span]
+
+
+@pytest.mark.parametrize(("length", "fits"), [(500, True), (800, False)])
+def test_a_link_that_would_be_cut_is_left_out(length, fits):
+    link = subject_link(DESK, "live", "symbol", "x" * length, NOON, WINDOW)
+    assert (link is not None) is fits
+
+
+def test_the_state_of_the_pipeline_has_no_subject():
+    assert subject_link(DESK, "live", "pipeline", "", NOON, WINDOW) is None

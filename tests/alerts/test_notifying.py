@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Barrier
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from msgspec.structs import replace
@@ -444,12 +445,18 @@ def test_each_message_has_a_link_to_its_alert_where_the_rules_say_where(database
         assert [told["link"] for told in message["alerts"]] == [
             alert_link(where, "live", "mood", key) for key in ("A", "B")
         ]
+        for told in message["alerts"]:
+            subject = parse_qs(urlsplit(told["subject_link"]).query)
+            assert subject["subject"] == [f"symbol:{told['key']}"]
+            assert subject["until"][0] > message["at"]
 
 
 def test_without_an_address_of_the_dashboard_there_is_no_link(database, run):
     commit_drawn(database, run, SCARE)
     judge(database, run)
-    assert not [message for message in messages(database) if "link" in message]
+    assert not [
+        message for message in messages(database) if {"link", "subject_link"} & message.keys()
+    ]
 
 
 def test_the_alert_of_everything_mutes_those_of_its_parts(database, run):

@@ -90,7 +90,7 @@ def test_every_card_is_weighed_once_and_says_so(database, fired):
             "documents": len(card["drivers"]),
             "heaviest": [{"text": "x", "weight": 0.5, "documents": 1}],
         }
-        assert "Words that made them negative: x +0.50" in facts(card)
+        assert "Words that made them negative: x +0.50" in map(str, facts(card))
 
 
 def test_what_others_scored_gets_no_words_and_is_not_looked_at_again(database, fired):
@@ -101,7 +101,7 @@ def test_what_others_scored_gets_no_words_and_is_not_looked_at_again(database, f
 
     assert weigher.asked == []
     assert [card["words"]["heaviest"] for card in cards(database, fired)] == [[], []]
-    assert not any("Words" in line for line in facts(cards(database, fired)[0]))
+    assert not any("Words" in str(line) for line in facts(cards(database, fired)[0]))
 
 
 def test_when_time_is_up_the_rest_waits_for_the_next_time(database, fired):

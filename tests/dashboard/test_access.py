@@ -1,6 +1,7 @@
 """Who may do what: the roles, whose role is which, and that every action asks."""
 
 import inspect
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -89,7 +90,36 @@ def test_an_address_that_is_not_verified_is_nobodys(verified, more):
 
 @pytest.mark.parametrize("email", [None, "", 7, ["ann@example.com"]])
 def test_a_verified_address_is_a_text(email):
-    assert who({**ANN, "email": email}).standing is Standing.NOT_VERIFIED
+    assert who({**ANN, "email": email}) == User(None, None, Standing.NOT_NAMED)
+
+
+@pytest.mark.parametrize(
+    ("verified", "claims", "standing"),
+    [
+        (None, {}, Standing.GRANTED),
+        (None, {"email_verified": True}, Standing.GRANTED),
+        (None, {"email_verified": False}, Standing.NOT_VERIFIED),
+        (None, {"email_verified": "false"}, Standing.NOT_VERIFIED),
+        ("checked", {"checked": True}, Standing.GRANTED),
+        ("checked", {"checked": True, "email_verified": False}, Standing.NOT_VERIFIED),
+        ("checked", {"checked": "yes"}, Standing.NOT_VERIFIED),
+        ("checked", {}, Standing.NOT_VERIFIED),
+    ],
+)
+def test_a_login_says_what_makes_an_address_be_believed(verified, claims, standing):
+    said = {name: value for name, value in ANN.items() if name != "email_verified"} | claims
+    user = who(said, replace(LOGIN, verified=verified))
+    assert user.standing is standing
+    assert user.role is (Role.ANALYST if standing is Standing.GRANTED else None)
+
+
+def test_a_person_is_known_by_another_claim_as_it_is_written():
+    people = {"a1": Role.VIEWER, "Ann@Example.com": Role.OPERATOR}
+    login = Login(person="sub", verified=None, people=people)
+    assert who({**ANN, "sub": "a1"}, login) == User("a1", Role.VIEWER, Standing.GRANTED)
+    assert who({**ANN, "sub": "A1"}, login) == User("A1", None, Standing.NO_ROLE)
+    assert who(ANN, login) == User(None, None, Standing.NOT_NAMED)
+    assert who({**ANN, "sub": " "}, login) == User(None, None, Standing.NOT_NAMED)
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ def test_a_firing_alert_says_why_it_fired(scene, open_page):
     assert "Coverage: 12 of 60 minutes have documents" in told.text[0].value
     (row,) = told.dataframe[0].value.to_dict("records")
     assert (row["Headline"], row["Score"], row["Times"]) == ("Fund halted", -0.9, 7)
-    assert crowded.text[0].value == "There is no card: step_limit."
+    assert crowded.text[0].value == "There is no card: step limit."
 
 
 def test_hostile_texts_in_a_card_reach_tables_and_plain_text_only(scene, open_page):

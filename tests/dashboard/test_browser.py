@@ -13,8 +13,11 @@ from support.alerting import let_fire
 from support.dashboard import launched
 from typer.testing import CliRunner
 
+from alerts import actions
 from alerts.links import alert_id
+from alerts.wording import render, shipped
 from store.corrections import read_corrections
+from store.runs import find_run
 from tapewatch.commands import alerting
 
 PATIENCE = 60_000
@@ -448,7 +451,8 @@ def test_the_first_run_appears_by_itself(scene, watch, tmp_path):
 @pytest.fixture(scope="module")
 def firing(shared):
     """A run in which an alert fires, as the alerter makes it; its link."""
-    let_fire(shared.database, "watched", "<b>CPLB", severity=8)
+    desk = "https://tapewatch.example.com/"
+    let_fire(shared.database, "watched", "<b>CPLB", severity=8, dashboard=desk)
     return f"alerts?run=watched&alert={alert_id('watched', 'mood', '<b>CPLB')}"
 
 
@@ -500,3 +504,20 @@ def test_a_firing_alert_is_opened_from_the_first_page(watch, address, firing):
     page.get_by_role("button", name="Open alert").click()
     see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
     expect(page).to_have_url(re.compile(r"/alerts\?.*alert=[0-9a-f]{12}"), timeout=PATIENCE)
+
+
+def test_the_link_of_a_message_opens_what_the_alert_is_about(shared, watch, address, firing):
+    with shared.database.transaction() as connection:
+        run = find_run(connection, "watched")
+        message, *_ = actions.view_alert(connection, run, "mood", "<b>CPLB").messages
+    link = message.payload["subject_link"]
+    assert link in render(shipped("message.txt"), message.payload, str(message.id)).splitlines()
+
+    page = watch(link.replace("https://tapewatch.example.com/", address))
+
+    subject = page.get_by_role("combobox", name="Topic, symbol or source")
+    expect(subject).to_have_value("Symbol: <b>CPLB", timeout=PATIENCE)
+    see(page.get_by_text("<b>CPLB \u00b7 mood"))
+    see(charts(page).first.get_by_text("mood \u00b7 <b>CPLB"))
+    page.get_by_text("Why it fired").click()
+    see(page.get_by_text("Judged: negative share"))

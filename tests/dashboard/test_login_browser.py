@@ -15,6 +15,7 @@ PEOPLE = {
     "ann": {"email": "ann@example.com", "email_verified": True},
     "vic": {"email": "vic@example.com", "email_verified": True},
     "olga": {"email": "olga@example.com", "email_verified": True, "groups": ["platform"]},
+    "mute": {"email": "ann@example.com"},
     "eve": {"email": "ann@example.com", "email_verified": False},
     "old": {"email": "ann@example.com", "email_verified": True, "iat": 1_700_000_000},
     "nobody": {"email": "nobody@example.com", "email_verified": True},
@@ -116,6 +117,7 @@ def test_a_group_makes_an_operator_and_the_system_page_says_so(page, address):
     ("name", "said"),
     [
         ("eve", "does not say that it has verified"),
+        ("mute", "name another claim as verified in the table [roles] of the login file"),
         ("nobody", "You have no role here"),
         ("old", "You signed in too long ago"),
     ],

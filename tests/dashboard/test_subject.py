@@ -248,7 +248,7 @@ def test_each_firing_of_an_alert_has_its_own_card(story, open_page):
     story.add_alert("replay", "bank-run", fired=13.5, reason="step_limit")
     page = open_page(subject="topic:Financials")
     told = [each.text[0].value for each in page.expander if each.label == "Why it fired"]
-    assert told == ["There is no card: step_limit."]
+    assert told == ["There is no card: step limit."]
 
 
 def test_hostile_names_are_shown_plainly(scene, open_page):

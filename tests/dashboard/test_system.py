@@ -139,11 +139,11 @@ def test_dead_letters_are_told_by_reason_with_examples(scene, open_page):
 
     reasons = table(page, "Records")
     assert dict(zip(reasons["Reason"], reasons["Records"], strict=True)) == {
-        "not_json": 5,
+        "not json": 5,
         "tombstone": 1,
     }
     examples = table(page, "Begins with")
-    assert list(examples["Reason"]) == ["not_json"] * 3 + ["tombstone"]
+    assert list(examples["Reason"]) == ["not json"] * 3 + ["tombstone"]
     assert list(examples["Bytes"]) == [5000] * 3 + [0]
     assert max(map(len, examples["Begins with"])) == 160
     assert page.code[0].value == "tapewatch dead-letters requeue --run replay --apply"
@@ -182,7 +182,7 @@ def test_a_dry_run_is_asked_for_and_told(scene, open_page):
     fine(page.button(key="dry-run").click().run())
 
     assert asked == ["replay"]
-    assert "2 would become documents; 1 would be turned away again (not_json 1)." in [
+    assert "2 would become documents; 1 would be turned away again (not json 1)." in [
         text.value for text in page.text
     ]
 

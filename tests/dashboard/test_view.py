@@ -1,9 +1,12 @@
 """What is looked at, and the tables behind the charts: pure, so no database and no page."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dashboard.common.charts import milliseconds
+from dashboard.common.subjects import about
 from dashboard.common.view import (
     EVERYTHING,
     Subject,
@@ -119,6 +122,17 @@ def test_alerts_are_marked_from_where_they_fired_to_where_they_resolved():
     hours = [(row.end - row.start) / 3_600_000 for row in table.itertuples()]
     assert hours == [1, 2]
     assert list(table["resolved"]) == ["9 Mar 02:00 UTC", "still firing"]
+
+
+def test_an_alert_that_fires_with_the_end_of_the_span_is_in_it():
+    table = mark([alert(6)], DAY, DAY + 6 * HOUR, DAY + 5 * HOUR)
+    assert [(row.start, row.end) for row in table.itertuples()] == [
+        (milliseconds(DAY + 6 * HOUR), milliseconds(DAY + 6 * HOUR))
+    ]
+    view = make_view(run("replay"), (DAY, DAY + 6 * HOUR - MINUTE), "all", None)
+    assert about(EVERYTHING, [alert(6), alert(6.1)], view) == [alert(6)]
+    cut = make_view(run("replay"), (DAY, DAY + 6 * HOUR), "all", None)
+    assert about(EVERYTHING, [alert(cut.end.hour)], replace(cut, newest=cut.end)) == []
 
 
 def test_the_command_line_keeps_everything_on_this_machine():

@@ -11,13 +11,24 @@ import streamlit as st
 from streamlit.runtime.context import ContextProxy
 from support.pages import fine, linked, open_at, texts
 
+import alerts
 import dashboard
+from alerts import delivery, health, kinds, lifecycle, reasons, routing
+from alerts.cards import Missing, facts
+from alerts.links import alert_id
+from alerts.phrases import phrase, recognized
+from alerts.rule_wording import condition
 from dashboard.common import clock, words
 from dashboard.common.headings import HEADINGS
 from dashboard.common.preferences import LANGUAGES, Preferences, browser_language
+from dashboard.common.wording import CODES, STORED, explained, said, worded
 from dashboard.common.words import catalogue, read_catalogue, say, say_count
+from ingest.document import Reason as Turned
+from store import outbox
+from store.alert_actions import Action
 
 FOLDER = Path(dashboard.__file__).parent
+ALERTS = Path(alerts.__file__).parent
 OTHERS = [language for language in LANGUAGES if language != "en"]
 HAN = re.compile(r"[\u4e00-\u9fff]")
 ALIKE = {'downgrade or "profit warning" -crypto'}
@@ -25,16 +36,18 @@ ALIKE = {'downgrade or "profit warning" -crypto'}
 
 
 def said_in_code():
-    """Every text that ``say``, ``say_count`` or ``later`` is called with, and where."""
+    """Every text that ``say``, ``say_count``, ``later`` or ``phrase`` is called with, and where."""
     found = {}
-    for path in sorted(FOLDER.rglob("*.py")):
+    for path in sorted([*FOLDER.rglob("*.py"), *ALERTS.rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            count = {"say": 1, "later": 1, "say_count": 2}.get(node.func.id, 0)
+            count = {"say": 1, "later": 1, "phrase": 1, "say_count": 2}.get(node.func.id, 0)
             for text in node.args[:count]:
                 if isinstance(text, ast.Constant):
-                    found[text.value] = path.relative_to(FOLDER).as_posix()
+                    found[text.value] = path.relative_to(
+                        FOLDER if FOLDER in path.parents else ALERTS.parent
+                    ).as_posix()
     return found
 
 
@@ -45,7 +58,7 @@ def named(text):
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_catalogue_holds_every_text_and_no_other(language):
-    assert set(catalogue(language)) == {*said_in_code(), *HEADINGS}
+    assert set(catalogue(language)) == {*said_in_code(), *HEADINGS, *STORED}
 
 
 def test_the_search_for_texts_finds_them():
@@ -57,10 +70,11 @@ def test_the_search_for_texts_finds_them():
 
 def test_a_text_is_given_the_values_that_it_names():
     differ = []
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted([*FOLDER.rglob("*.py"), *ALERTS.rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             name = node.func.id if isinstance(node, ast.Call) and hasattr(node.func, "id") else ""
-            if name not in {"say", "say_count"} or not isinstance(node.args[0], ast.Constant):
+            says = name in {"say", "say_count", "phrase"}
+            if not says or not isinstance(node.args[0], ast.Constant):
                 continue
             given = {word.arg for word in node.keywords} | ({"count"} if "_" in name else set())
             differ += [f"{path.name}:{node.lineno}"] * (named(node.args[0].value) != given)
@@ -235,3 +249,116 @@ def test_feed_text_topics_and_rules_are_never_translated(scene, open_page):
     assert "Alerts \u00b7 Documents" in texts(page)
     assert set(page.dataframe[-1].value["Headline"]) == {"Now"}
     assert page.selectbox(key="subject").options.count("\u8bdd\u9898: Alerts") == 1
+
+
+OURS = (
+    lifecycle.State, lifecycle.Reason, reasons.Why, routing.SuppressedBy, delivery.Reason,
+    health.PipelineState, health.PipelineReason, Action, Missing, Turned, kinds.Metric,
+)  # fmt: skip
+"""Whose values are stored as codes and shown on a page."""
+
+
+def test_every_code_that_a_page_shows_has_words():
+    statuses = {outbox.PENDING, outbox.DELIVERED, outbox.DEAD, outbox.SUPPRESSED, "failed"}
+    known = {str(code) for codes in OURS for code in codes} | statuses
+    scopes = {"all", "topic", "symbol", "source", "news", "comment"}
+    assert known - CODES.keys() == set()
+    assert CODES.keys() - known == scopes - {"comment"} | {"none"}
+
+
+@pytest.mark.parametrize(
+    ("code", "english", "chinese"),
+    [
+        ("held_for_duration", "held for duration", "\u6301\u7eed\u4e86\u89c4\u5b9a\u65f6\u957f"),
+        ("maintenance:night", "maintenance: night", "\u7ef4\u62a4: night"),
+        ("of_a_later_version", "of a later version", "of a later version"),
+        (None, "", ""),
+    ],
+)
+def test_a_code_is_said_and_a_name_beside_it_is_not(speak, code, english, chinese):
+    assert worded(code) == english
+    speak("zh")
+    assert worded(code) == chinese
+
+
+def rules_of_each_type():
+    mood = {"name": "mood", "scope": "symbol", "window": timedelta(hours=1)}
+    threshold = {"metric": kinds.Metric.NEGATIVE_SHARE, "threshold": 0.6}
+    return [
+        kinds.ThresholdRule(**mood, **threshold),
+        kinds.SpikeRule(**mood),
+        kinds.TrendRule(**mood, fall=0.3),
+        kinds.CompositeRule(name="both", scope="symbol", all_of=("mood", "documents")),
+        kinds.CompositeRule(name="one", scope="symbol", any_of=("mood", "documents")),
+    ]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_when_a_rule_fires_is_said(speak, number):
+    found = condition(rules_of_each_type()[number])
+    assert said(found) == str(found)
+    speak("zh")
+    assert HAN.search(said(found))
+    assert not re.search("[A-Za-z]", re.sub("mood|documents", "", said(found)))
+
+
+@pytest.mark.parametrize("text", STORED)
+def test_what_is_stored_in_english_is_recognized(speak, text):
+    values = {name: f"<{name}> 1,000" for name in named(text)}
+    stored = str(phrase(text, **values))
+    assert recognized(stored, STORED) == phrase(text, **values)
+    assert explained(stored) == stored
+    speak("zh")
+    assert HAN.search(explained(stored))
+    assert all(value in explained(stored) for value in values.values())
+
+
+def test_what_an_error_said_is_left_as_it_is(speak):
+    speak("zh")
+    assert explained("ValueError: no such\nrule") == "ValueError: no such rule"
+    assert explained(None) == ""
+
+
+def card(**rule):
+    """A card as the database holds it."""
+    judged = {"metric": None, "value": 0.875, "threshold": 0.6, "clear": 0.4, "operator": ">="}
+    counts = {"documents": 31, "negative": 30, "neutral": 1, "positive": 0, "mean_score": -0.7}
+    edges = {"start": "2026-03-09T12:00:00+00:00", "end": "2026-03-09T12:30:00+00:00"}
+    coverage = {"minutes": 29, "of_minutes": 30, "allowed_lateness_seconds": 60.0, "late": 2}
+    return {
+        "window": edges | counts, "rule": judged | rule, "severity": 8, "coverage": coverage,
+        "models": {"m-1": 31}, "offsets": ["feed[0]@31"], "examined": 30, "drivers_pruned": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"metric": "negative_share"},
+        {"metric": "documents", "surprise": 7.5, "baseline": 3.0, "band": [0.0, 9.0]},
+        {"condition": "mean score falls by 0.3 over 4 windows"},
+        {"condition": "any of mood, tone", "value": None},
+    ],
+)
+def test_the_facts_of_a_card_are_said(speak, rule):
+    kept = "m-1|feed|mood|tone|UTC|log10"
+    english = [said(fact) for fact in facts(card(**rule))]
+    assert all(re.search("[A-Za-z]{4}", line) for line in english)
+    speak("zh")
+    chinese = [said(fact) for fact in facts(card(**rule))]
+    assert len(chinese) == len(english)
+    for line in chinese:
+        assert HAN.search(line)
+        assert not re.search("[A-Za-z]{2}", re.sub(kept, "", line))
+
+
+@pytest.mark.usefixtures("story")
+def test_an_alert_and_its_card_are_said_in_chinese(scene, open_page):
+    drivers = {"drivers": [], "version": 2}
+    scene.add_alert(
+        "replay", "mood", key="Macro", fired=13, card=card(metric="documents") | drivers
+    )
+    page = open_page("alerts", lang="zh", run="replay", alert=alert_id("replay", "mood", "Macro"))
+    states = next(table.value for table in page.dataframe if "From" in table.value)
+    assert set(states["Why"]) == {"\u8d85\u8fc7\u9608\u503c"}
+    assert any("\u5224\u5b9a\uff1a\u6587\u6863\u6570 0.875 >= 0.6" in text for text in texts(page))

@@ -73,14 +73,22 @@ def commit_drawn(
 
 
 def let_fire(
-    database: Database, name: str, key: str, timeline: str = "====-----", severity: int = 5
+    database: Database,
+    name: str,
+    key: str,
+    timeline: str = "====-----",
+    severity: int = 5,
+    dashboard: str | None = None,
 ) -> None:
-    """Have an alert of the rule `mood` for a symbol in the run of that name, and tell of it."""
+    """Have an alert of the rule `mood` for a symbol in the run of that name, and tell of it.
+
+    With the address of a ``dashboard``, the message has links.
+    """
     with database.transaction() as connection:
         register_model(connection, "m", Labels(("Macro",)))
     run = open_run(database, name)
     commit_drawn(database, run, timeline, symbols=(key,))
-    rules = RuleSet(rules=(replace(OF_SYMBOLS, severity=severity),))
+    rules = RuleSet(rules=(replace(OF_SYMBOLS, severity=severity),), dashboard=dashboard)
     Alerter(database, run, rules, notify=True).advance(NOON, finish=True)
 
 

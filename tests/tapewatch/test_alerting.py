@@ -223,9 +223,9 @@ def test_show_says_why_it_fired(database, run, tapewatch):
 
     shown = tapewatch("show", "mood").stdout
     assert "Why it fired at 2026-03-10 12:03 UTC" in shown
-    assert "Window: 2026-03-10 12:00 to 2026-03-10 12:03 UTC" in shown
+    assert "Window: 2026-03-10 12:00 UTC to 2026-03-10 12:03 UTC" in shown
     assert "Documents: 3 (3 negative, 0 neutral, 0 positive), mean score -0.9" in shown
-    assert "Judged: negative_share 1 >= 0.6, clear at 0.6" in shown
+    assert "Judged: negative share 1 >= 0.6, clear at 0.6" in shown
     assert "Coverage: 3 of 3 minutes have documents; 60 s of lateness allowed" in shown
     assert "Models: m (3)" in shown
     assert "Read up to: topic[0]@3" in shown

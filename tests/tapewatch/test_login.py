@@ -123,3 +123,41 @@ def test_the_example_of_the_page_is_read_once_its_secret_is_made(file):
     assert login.groups == {"platform": Role.OPERATOR}
     assert login.default is None
     assert login.max_age == timedelta(hours=12)
+
+
+@pytest.mark.parametrize(
+    ("roles", "person", "verified"),
+    [
+        ("", "email", "email_verified"),
+        ('verified = "none"', "email", None),
+        ('verified = "xms_edov"', "email", "xms_edov"),
+        ('person = "sub"\nverified = "none"', "sub", None),
+        ('person = "upn"\nverified = "upn_verified"', "upn", "upn_verified"),
+    ],
+)
+def test_the_file_says_by_which_claim_somebody_is_known(file, roles, person, verified):
+    login = read_login(file(f'{AUTH}[roles]\ndefault = "viewer"\n{roles}\n'))
+    assert (login.person, login.verified) == (person, verified)
+
+
+@pytest.mark.parametrize(
+    ("roles", "told"),
+    [
+        ('person = "upn"', "say in `verified` which claim must be true"),
+        ('person = ""', "name claims, not nothing"),
+        ('verified = ""', "name claims, not nothing"),
+        ('[roles.people]\n"a" = "viewer"', r"use \[roles.emails\]"),
+        (
+            'person = "sub"\nverified = "none"\n[roles.emails]\n"a@b.c" = "viewer"',
+            r"use \[roles.people\]",
+        ),
+    ],
+)
+def test_a_name_that_anybody_could_choose_is_refused(file, roles, told):
+    with pytest.raises(LoginError, match=told):
+        read_login(file(f'{AUTH}[roles]\ndefault = "viewer"\n{roles}\n'))
+
+
+def test_people_are_given_roles_by_another_claim_as_it_is_written(file):
+    people = 'person = "sub"\nverified = "none"\n[roles.people]\n"aB1" = "operator"\n'
+    assert read_login(file(f"{AUTH}[roles]\n{people}")).people == {"aB1": Role.OPERATOR}
