@@ -12,9 +12,15 @@ from pathlib import Path
 from measuring import RESULTS, ROOT, write
 
 BENCHMARKS = (
-    "engine", "store", "alerting", "kafka_consume", "live", "spikes", "dashboard", "soak",
+    "engine", "store", "alerting", "backtest", "kafka_consume", "live", "spikes",
+    "dashboard", "soak",
 )  # fmt: skip
-_MODULES = {"store": "storing", "dashboard": "looking", "soak": "soaking"}
+_MODULES = {
+    "store": "storing",
+    "backtest": "backtesting",
+    "dashboard": "looking",
+    "soak": "soaking",
+}
 """Modules that are not called like their benchmark: one called store would hide the package."""
 
 
