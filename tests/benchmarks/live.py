@@ -231,9 +231,19 @@ def _report(
         "mean": round(statistics.fmean(latencies), 4),
         **{f"p{p:g}": round(_percentile(latencies, p), 4) for p in PERCENTILES},
         "most": round(max(latencies), 4),
+        "most_by_second": _by_second([sent[n][0] for n in counted], latencies),
         "documents_per_batch_median": statistics.median(sizes),
         "sent_late_p99": round(_percentile([sent[n][1] for n in counted], 99), 4),
     }
+
+
+def _by_second(due: Sequence[float], latencies: Sequence[float]) -> list[float]:
+    """The longest of the documents due in each second: whether it is always so, or an episode."""
+    most: dict[int, float] = {}
+    for moment, latency in zip(due, latencies, strict=True):
+        second = int(moment - due[0])
+        most[second] = max(most.get(second, 0.0), latency)
+    return [round(most.get(second, 0.0), 2) for second in range(max(most) + 1)]
 
 
 def _figures(workers: Sequence[Worker]) -> dict[tuple[str, ...], float]:
