@@ -13,13 +13,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from alerts import health
+from alerts.book import ACTIVE, Notice
 from alerts.cards import brief
 from alerts.lifecycle import State
 from alerts.links import alert_link, subject_link
 from alerts.reasons import Why
 from alerts.routing import receivers_of, suppression
 from alerts.rules import RuleSet
-from alerts.telling import ACTIVE, Notice
 from alerts.text import inert
 from store.alertlog import EventRow
 from store.cards import CardRow

@@ -7,9 +7,10 @@ what is committed, and a crash takes back all of it or nothing.
 from collections.abc import Sequence
 from datetime import datetime
 
+from alerts.book import Book, Happened, Notice, Orders, events_of
 from alerts.messages import explained, messages_of
 from alerts.rules import RuleSet
-from alerts.telling import Book, Happened, Notice, Orders, events_of, tell
+from alerts.telling import tell
 from store import outbox
 from store.alert_actions import read_acknowledged
 from store.alertlog import EventRow, read_events

@@ -6,12 +6,13 @@ changes an event, and nothing depends on how a span is cut into steps.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from heapq import heappop, heappush
 
 from alerts import flapping, grouping, inhibition
-from alerts.grouping import Active, AlertKey, Decision, Member, group_name
+from alerts.book import ACTIVE, Book, Happened, Notice, Orders, active, as_told, audiences
+from alerts.grouping import AlertKey, Decision, Member, group_name
 from alerts.kinds import GRID, AnyRule
 from alerts.lifecycle import State
 from alerts.phrases import phrase
@@ -20,62 +21,7 @@ from alerts.routing import receivers_of
 from alerts.rules import RuleSet
 from alerts.silences import boundaries, silencing
 from alerts.windows import floor
-from store.alert_actions import Episode
-from store.alertlog import EventRow
-from store.silences import Silence
 from store.tellings import GroupRow, Telling
-
-ACTIVE = {
-    State.FIRING: State.FIRING,
-    State.RECOVERING: State.FIRING,
-    State.NO_DATA: State.NO_DATA,
-    State.ERROR: State.ERROR,
-}
-"""What receivers hear of a state; what is not here is calm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event and its number in the log."""
-
-    id: int
-    event: EventRow
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One notification, or one alert held back, at a grid point.
-
-    ``alerts`` are as they were told or held.
-    """
-
-    at: datetime
-    told: bool
-    reason: Why
-    alerts: tuple[Telling, ...]
-    group: str | None = None
-    receivers: tuple[str, ...] = ()
-    detail: str | None = None
-
-
-@dataclass(slots=True)
-class Book:
-    """What is known of the alerts and groups of a run."""
-
-    tellings: dict[AlertKey, Telling] = field(default_factory=dict)
-    groups: dict[str, GroupRow] = field(default_factory=dict)
-
-    def copy(self) -> "Book":
-        """One that can be changed alone."""
-        return Book(dict(self.tellings), dict(self.groups))
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What operators want, as far as it is known at the time of a step."""
-
-    silences: Sequence[Silence] = ()
-    acknowledged: frozenset[Episode] = frozenset()
 
 
 def tell(  # noqa: PLR0913 - a span of one run
@@ -284,7 +230,7 @@ class _Walk:
             steady = flapping.steady_at(telling.changes, self._rules.flapping)
             telling = replace(telling, flapping=steady is not None and now < steady)
             self._book.tellings[alert] = telling
-        return Member(alert, _current(telling), _told(telling), self._held(telling, now))
+        return Member(alert, active(telling), as_told(telling), self._held(telling, now))
 
     def _held(self, telling: Telling, now: datetime) -> Why | None:
         """Why nothing is to be told of an alert; None: nothing speaks against it."""
@@ -335,7 +281,7 @@ class _Walk:
         reason = why if self._notify else Why.REPLAY_NOT_NOTIFIED
         detail = detail if self._notify else str(why)
         receivers = tuple(receivers_of(told[0], rule.receivers, self._rules.routes))
-        for some, to in self._audiences(told, receivers):
+        for some, to in audiences(told, receivers, self._rules):
             self._notices.append(Notice(now, self._notify, reason, some, name, to, detail))
         for telling in told:
             ended = telling.state is None
@@ -351,26 +297,6 @@ class _Walk:
                 held=None,
             )
 
-    def _audiences(
-        self, told: Sequence[Telling], receivers: Sequence[str]
-    ) -> list[tuple[tuple[Telling, ...], tuple[str, ...]]]:
-        """Which of the alerts are told to whom: most often all of them to the group's receivers.
-
-        Others know of an alert whose severity led to them before: they hear what becomes of it. An
-        end is told to those who were told of a beginning.
-        """
-        heard: dict[str, list[Telling]] = {name: [] for name in receivers}
-        for telling in told:
-            knew = [one for one in telling.told_to if self._rules.receiver(one) is not None]
-            ended = telling.state is None and bool(knew)
-            for receiver in knew if ended else dict.fromkeys((*receivers, *knew)):
-                heard.setdefault(receiver, []).append(telling)
-        audiences: dict[tuple[Telling, ...], list[str]] = {}
-        for receiver, some in heard.items():
-            if some:
-                audiences.setdefault(tuple(some), []).append(receiver)
-        return [(some, tuple(to)) for some, to in audiences.items()]
-
     def _hold(self, now: datetime, why: Why, telling: Telling, name: str | None = None) -> None:
         self._notices.append(Notice(now, told=False, reason=why, alerts=(telling,), group=name))
 
@@ -384,21 +310,3 @@ class _Walk:
 
 
 _WAITS = {Why.GROUP_WAIT, Why.GROUP_INTERVAL}
-
-
-def _current(telling: Telling) -> Active | None:
-    if telling.state is None or telling.began_at is None:
-        return None
-    return Active(telling.state, telling.began_at, telling.severity)
-
-
-def _told(telling: Telling) -> Active | None:
-    if telling.told_state is None or telling.told_began_at is None:
-        return None
-    severity = telling.severity if telling.told_severity is None else telling.told_severity
-    return Active(telling.told_state, telling.told_began_at, severity)
-
-
-def events_of(notices: Iterable[Notice]) -> set[int]:
-    """The numbers of the events that the notices are about."""
-    return {t.event_id for n in notices for t in n.alerts if t.event_id is not None}

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from alerts.book import ACTIVE, Book, Happened, Orders
 from alerts.lifecycle import State
 from alerts.policies import Flapping, Grouping, Inhibition
 from alerts.receiver_config import Receiver
 from alerts.routing import Route
 from alerts.rules import Metric, RuleSet, ThresholdRule
-from alerts.telling import ACTIVE, Book, Happened, Orders, tell
+from alerts.telling import tell
 from store.alertlog import EventRow
 from store.silences import Silence
 

@@ -42,4 +42,5 @@ def test_the_live_benchmark_measures_saturation_and_latency(tmp_path):
         assert report["documents"] > 0
         assert 0 < report["p50"] <= report["p95"] <= report["p99"] <= report["p99.9"]
         assert report["p99.9"] <= report["most"]
+        assert max(report["most_by_second"]) == round(report["most"], 2)
         assert sum(report["stages"]["flushes"].values()) > 0
