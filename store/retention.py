@@ -2,8 +2,8 @@
 
 Documents before ``documents_from`` count as known: delivered again, they add nothing, and no
 minute bucket before it comes back; ``hours_from`` is the same for hour and day buckets. A horizon
-stands at a whole hour, that of hours at a whole day, and never moves back. Whoever writes documents or
-buckets holds the run, so that a horizon moves between transactions only. Knows not what is
+stands at a whole hour, that of hours at a whole day, and never moves back. Whoever writes documents
+or buckets holds the run, so that a horizon moves between transactions only. Knows not what is
 deleted, nor when.
 """
 
