@@ -16,8 +16,9 @@ from store.views import Slice
 
 _NAMES = ("documents", "negative", "neutral", "positive", "score_sum")
 
-READ = 50_000
-"""Documents of a slice, the newest first, that a split looks at."""
+READ = 10_000
+"""Documents of a slice, the newest first, that a split looks at: shares of so many are known to
+within a hundredth, and those of a symbol are looked up one by one."""
 
 
 @dataclass(frozen=True, slots=True)
