@@ -1,11 +1,11 @@
-"""Time buckets: minute and hour sums per scope, key and kind. A window is a sum of buckets.
+"""Time buckets: sums of minutes, hours and days by scope, key and kind. A window is a sum of them.
 
 Knows no rule and no threshold.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from sqlalchemy import Connection, and_, func, or_, select, text
@@ -13,6 +13,10 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 from store.schema import time_buckets
 
 SCOPES = ("all", "topic", "symbol", "source")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WIDTHS = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+"""How long a bucket may be, the longest first. Buckets begin at whole ones from ``EPOCH``."""
 
 ADD_TO_KNOWN = """
 on conflict (run_id, width, scope, key, start, kind) do update set
@@ -54,6 +58,16 @@ class Sums:
         )
 
 
+def widest(*moments: datetime) -> str:
+    """The longest buckets that begin at all of ``moments``, which are whole minutes at least."""
+    whole = (
+        width
+        for width, length in WIDTHS.items()
+        if not any((moment - EPOCH) % length for moment in moments)
+    )
+    return next(whole, "minute")
+
+
 MinuteRow = tuple[str, datetime, str, int, int, int, int, int]
 """Key, start and kind of a minute, then what ``Sums`` holds."""
 
@@ -63,7 +77,7 @@ def list_keys(connection: Connection, run_id: int, scope: str) -> list[str]:
     table = time_buckets.c
     statement = (
         select(table.key)
-        .where(table.run_id == run_id, table.width == "hour", table.scope == scope)
+        .where(table.run_id == run_id, table.width == "day", table.scope == scope)
         .distinct()
     )
     return sorted(connection.scalars(statement))

@@ -2,7 +2,9 @@
 
 Two runs of the same feed with the same weights and rules have the same digest, whatever the
 batch sizes, restarts or number of workers. What differs between them by nature (run names,
-positions, wall-clock times, states of the pipeline) is left out, and so is what operators do.
+positions, wall-clock times, states of the pipeline) is left out, and so is what operators do. Day
+buckets are left out too: they are the hours once more, and a digest is the same as before there
+were any.
 """
 
 import hashlib
@@ -23,7 +25,7 @@ from documents d where d.run_id = :run_id order by d.id collate "C"
 
 _BUCKETS = """
 select width, scope, key, kind, start, documents, negative, neutral, positive, score_sum
-from time_buckets where run_id = :run_id
+from time_buckets where run_id = :run_id and width <> 'day'
 order by width, scope, key collate "C", kind, start
 """
 

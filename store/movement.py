@@ -5,20 +5,20 @@ is worth telling.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, true
 
-from store.buckets import Sums
+from store.buckets import Sums, widest
 from store.schema import document_symbols, documents, time_buckets
 from store.views import Slice
 
-_HOUR = timedelta(hours=1)
 _NAMES = ("documents", "negative", "neutral", "positive", "score_sum")
 
-READ = 50_000
-"""Documents of a slice, the newest first, that a split looks at."""
+READ = 10_000
+"""Documents of a slice, the newest first, that a split looks at: shares of so many are known to
+within a hundredth, and those of a symbol are looked up one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,9 @@ def read_changes(
 ) -> list[Change]:
     """Each key's sums in [start, since) and [since, end), those with most documents first.
 
-    Read from the hour buckets where all three moments are whole hours, else from the minutes.
+    Read from the longest buckets that begin at all three moments.
     """
     table = time_buckets.c
-    width = "hour" if all(_is_whole(at) for at in (part.start, since, part.end)) else "minute"
     totals = [func.sum(table[name]) for name in _NAMES]
     later = [
         func.coalesce(func.sum(table[name]).filter(table.start >= since), 0) for name in _NAMES
@@ -56,7 +55,7 @@ def read_changes(
         select(table.key, *totals, *later)
         .where(
             table.run_id == part.run_id,
-            table.width == width,
+            table.width == widest(part.start, since, part.end),
             table.scope == part.scope,
             table.start >= part.start,
             table.start < part.end,
@@ -122,7 +121,3 @@ def _of_symbol(part: Slice, read: int) -> Select[Any]:
         .lateral()
     )
     return select(each).select_from(newest.join(each, true()))
-
-
-def _is_whole(at: datetime) -> bool:
-    return not (at.minute or at.second or at.microsecond)

@@ -91,12 +91,13 @@ class Old:
     kept_corrected: int
     minute_buckets: int
     hour_buckets: int
+    day_buckets: int
     dead_letters: int
 
     @property
     def steps(self) -> int:
         """All of it."""
-        buckets = self.minute_buckets + self.hour_buckets
+        buckets = self.minute_buckets + self.hour_buckets + self.day_buckets
         return self.documents + self.kept_corrected + buckets + self.dead_letters
 
 
@@ -119,9 +120,13 @@ def count_old(
         select(func.count()).where(letters.run_id == run_id, letters.received_at < received_before),
     ]
     if hours_before is not None:
-        counts.append(of_run.where(buckets.width == "hour", buckets.start < hours_before))
-    fresh, kept, minutes, dead, *hours = (int(connection.scalar(c) or 0) for c in counts)
-    return Old(fresh, kept, minutes, sum(hours), dead)
+        counts += [
+            of_run.where(buckets.width == width, buckets.start < hours_before)
+            for width in ("hour", "day")
+        ]
+    fresh, kept, minutes, dead, *coarse = (int(connection.scalar(c) or 0) for c in counts)
+    hours, days = coarse or (0, 0)
+    return Old(fresh, kept, minutes, hours, days, dead)
 
 
 def delete_documents(

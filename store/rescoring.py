@@ -7,8 +7,8 @@ stay as they were judged.
 
 Workers may commit into the run meanwhile. Rows are locked in the order of ``store.additions``:
 documents by id, then buckets by key. A worker that adds a symbol to a known document holds that
-document until its symbol is counted. Buckets before the run's retention horizon are not made anew:
-a corrected document that outlived its minute counts nowhere by the minute. Knows no model.
+document until its symbol is counted. Nothing is counted that lies before the run's retention
+horizon: a corrected document that outlived its minute counts nowhere by the minute. Knows no model.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,10 @@ select width, scope, key, date_trunc(width, published_at, 'UTC'), kind,
     coalesce(sum(sign) filter (where sentiment = 'neutral'), 0),
     coalesce(sum(sign) filter (where sentiment = 'positive'), 0),
     sum(score)
-from counted cross join (values ('hour'), ('minute')) widths (width)
+from counted cross join (values
+    ('day', cast(:hours_from as timestamptz)), ('hour', :hours_from), ('minute', :documents_from)
+) widths (width, kept_from)
+where kept_from is null or published_at >= kept_from
 group by width, scope, key, 4, kind
 """)
 
@@ -123,9 +126,6 @@ insert into time_buckets (
 select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
 from differences
 where (documents, negative, neutral, positive, score_sum) <> (0, 0, 0, 0, 0)
-    and start >= coalesce(
-        case width when 'minute' then cast(:documents_from as timestamptz) else :hours_from end,
-        '-infinity')
 order by width, scope, key collate "C", start, kind
 {ADD_TO_KNOWN}""")  # noqa: S608 - a constant of ours
 

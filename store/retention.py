@@ -1,9 +1,10 @@
 """The retention horizon of a run: what is older is gone, and stays gone.
 
 Documents before ``documents_from`` count as known: delivered again, they add nothing, and no
-minute bucket before it comes back; ``hours_from`` is the same for hour buckets. A horizon stands
-at a whole hour and never moves back. Whoever writes documents or buckets holds the run, so that a
-horizon moves between transactions only. Knows not what is deleted, nor when.
+minute bucket before it comes back; ``hours_from`` is the same for hour and day buckets. A horizon
+stands at a whole hour, that of hours at a whole day, and never moves back. Whoever writes documents
+or buckets holds the run, so that a horizon moves between transactions only. Knows not what is
+deleted, nor when.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ _EXCLUDE = text("select pg_advisory_xact_lock(:lock, :run_id)")
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """What a run keeps: documents and minutes from one moment on, hours from another on.
+    """What a run keeps: documents and minutes from one moment on, hours and days from another on.
 
     None: everything.
     """

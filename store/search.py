@@ -21,6 +21,9 @@ from store.schema import documents, models
 READ = 50_000
 """Documents that one search looks at; with words that takes 1 to 2 seconds."""
 
+GLANCED = 10_000
+"""Documents that are looked at for a list that nobody has asked anything of."""
+
 SECONDS = 10.0
 LONGEST_WORDS = 400
 EXPORTED_ROWS, EXPORTED_CHARACTERS = 10_000, 30_000_000
@@ -171,12 +174,16 @@ def search(  # noqa: PLR0913 - what is looked for, and how much of it is told
     limit: int = 50,
     text_length: int = 400,
     seconds: float = SECONDS,
+    read: int | None = None,
 ) -> Page:
-    """A page of ``limit`` texts that begins ``after`` a place. Raises SearchCutError."""
+    """A page of ``limit`` texts that begins ``after`` a place. Raises SearchCutError.
+
+    The newest ``read`` documents of the span are looked at, ``READ`` where it is None.
+    """
     timeout = text("select set_config('statement_timeout', :limit, true)")
     connection.execute(timeout, {"limit": f"{max(1, round(seconds * 1000))}ms"})
     try:
-        edge = _edge(connection, asked)
+        edge = _edge(connection, asked, READ if read is None else read)
         rows = connection.execute(_statement(asked, edge, after), _names(asked, edge, after, limit))
         found = rows.all()
     except OperationalError as error:
@@ -257,16 +264,17 @@ def list_models(connection: Connection) -> list[str]:
     )
 
 
-def _edge(connection: Connection, asked: Search) -> datetime | None:
-    """The event time from which on ``READ`` documents lie in the span; None if fewer do."""
+def _edge(connection: Connection, asked: Search, read: int) -> datetime | None:
+    """The event time from which on ``read`` documents lie in the span; None if fewer do."""
     table, column = ("document_symbols d", "symbol") if asked.symbol else ("documents d", "topic")
     narrowed = f"and d.{column} = :{column}" if getattr(asked, column) else ""
     statement = text(f"""
         select d.published_at from {table}
         where d.run_id = :run_id and d.published_at >= :start and d.published_at < :end {narrowed}
-        order by d.published_at desc offset {READ} limit 1
+        order by d.published_at desc offset :read limit 1
     """)  # noqa: S608 - constants of ours
-    found: datetime | None = connection.scalar(statement, _names(asked, None, None, 0))
+    names = {**_names(asked, None, None, 0), "read": read}
+    found: datetime | None = connection.scalar(statement, names)
     return found
 
 

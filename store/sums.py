@@ -19,7 +19,7 @@ positive and the sum of scores."""
 
 
 class BatchSums:
-    """Sums by minute bucket; hours are made of them at the end."""
+    """Sums by minute bucket; hours and days are made of them at the end."""
 
     def __init__(self) -> None:
         self._minutes: dict[Place, list[int]] = {}
@@ -47,13 +47,23 @@ class BatchSums:
             sums[_SCORE] += score
 
     def rows(self) -> list[Row]:
-        """The hours, then the minutes, each in order."""
-        hours: dict[Place, list[int]] = {}
-        for (scope, key, minute, kind), sums in self._minutes.items():
-            place = (scope, key, minute // 60, kind)
-            known = hours.get(place)
-            hours[place] = [a + b for a, b in zip(known, sums, strict=True)] if known else sums
-        return [*_in_order("hour", hours, 3600), *_in_order("minute", self._minutes, 60)]
+        """The days, then the hours, then the minutes, each in order."""
+        hours = _gathered(self._minutes, 60)
+        return [
+            *_in_order("day", _gathered(hours, 24), 86_400),
+            *_in_order("hour", hours, 3600),
+            *_in_order("minute", self._minutes, 60),
+        ]
+
+
+def _gathered(buckets: dict[Place, list[int]], count: int) -> dict[Place, list[int]]:
+    """Buckets that hold ``count`` of those each."""
+    found: dict[Place, list[int]] = {}
+    for (scope, key, start, kind), sums in buckets.items():
+        place = (scope, key, start // count, kind)
+        known = found.get(place)
+        found[place] = [a + b for a, b in zip(known, sums, strict=True)] if known else sums
+    return found
 
 
 def _in_order(width: str, buckets: dict[Place, list[int]], seconds: int) -> list[Row]:

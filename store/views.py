@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-from store.buckets import Sums
+from store.buckets import Sums, widest
 from store.content import content
 from store.schema import counters, document_symbols, documents, runs, time_buckets
 
@@ -106,8 +106,9 @@ def summarize_runs(connection: Connection) -> list[RunSummary]:
 def read_bins(connection: Connection, part: Slice, size: timedelta) -> list[Bin]:
     """The sums of each key in each bin of ``size``, by key and time; empty bins are left out.
 
-    Whole hours are read from the hour buckets, anything finer from the minute buckets; the slice
-    is best cut on boundaries of both.
+    Whole days are read from the day buckets if the slice is made of them, other whole hours from
+    the hour buckets, anything finer from the minute buckets; the slice is best cut on boundaries
+    of both.
     """
     # One bin after the other: read key by key, a year of hours would cost ten times as many pages.
     table, length = time_buckets.c, bindparam("size", size, type_=Interval)
@@ -119,7 +120,7 @@ def read_bins(connection: Connection, part: Slice, size: timedelta) -> list[Bin]
     )
     sums = (
         select(table.key, *_sums())
-        .where(*_buckets(part, "minute" if size % timedelta(hours=1) else "hour"))
+        .where(*_buckets(part, _width(part, size)))
         .where(table.start >= func.greatest(bins.c.start, _moment(part.start)))
         .where(table.start < bins.c.start + length)
         .group_by(table.key)
@@ -128,6 +129,14 @@ def read_bins(connection: Connection, part: Slice, size: timedelta) -> list[Bin]
     ordered = select(sums.c.key, bins.c.start, *list(sums.c)[1:]).join_from(bins, sums, true())
     rows = connection.execute(ordered.order_by(sums.c.key, bins.c.start))
     return [Bin(row[0], row[1], Sums(*map(int, row[2:]))) for row in rows]
+
+
+def _width(part: Slice, size: timedelta) -> str:
+    """By the size of bins alone whether hours or minutes; days must fill the slice too."""
+    if size % timedelta(hours=1):
+        return "minute"
+    days = widest(part.start, part.end, MONDAY + size) == "day"
+    return "day" if days else "hour"
 
 
 def largest_keys(connection: Connection, part: Slice, limit: int = 100) -> list[str]:

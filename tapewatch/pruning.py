@@ -49,12 +49,13 @@ class Pruned:
     earlier_scores: int = 0
     minute_buckets: int = 0
     hour_buckets: int = 0
+    day_buckets: int = 0
     dead_letters: int = 0
 
     @property
     def steps(self) -> int:
         """How far it is, in rows as ``pruning.count_old`` counts them."""
-        buckets = self.minute_buckets + self.hour_buckets
+        buckets = self.minute_buckets + self.hour_buckets + self.day_buckets
         return self.documents + self.kept_corrected + buckets + self.dead_letters
 
 
@@ -76,7 +77,7 @@ def plan_prune(
         return None
     hours = None
     if age.hours is not None:
-        hours = min(_whole_hour(latest - age.hours), cutoff.before)
+        hours = _whole_day(min(latest - age.hours, cutoff.before))
     return Plan(cutoff, hours, now - age.documents)
 
 
@@ -112,6 +113,7 @@ class Prune:
             self._delete_buckets("minute", before)
             if hours is not None:
                 self._delete_buckets("hour", hours)
+                self._delete_buckets("day", hours)
             self._delete_dead_letters()
         return self.pruned
 
@@ -159,5 +161,6 @@ class Prune:
             self.on_progress(self.pruned)
 
 
-def _whole_hour(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+def _whole_day(at: datetime) -> datetime:
+    """Hours go by whole days, so that a day is the sum of its hours for as long as it is kept."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

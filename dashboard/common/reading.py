@@ -161,14 +161,18 @@ def corrections(database: Database, run_id: int, document_id: str) -> list[feedb
 
 @_kept_longer
 def found(
-    database: Database, asked: search.Search, after: search.Place | None, limit: int
+    database: Database,
+    asked: search.Search,
+    after: search.Place | None,
+    limit: int,
+    read: int | None = None,
 ) -> search.Page:
     """A page of what was searched for; kept for a minute, so that a look at one costs nothing.
 
     Raises SearchCutError.
     """
     with database.reading() as connection:
-        return search.search(connection, asked, after, limit=limit)
+        return search.search(connection, asked, after, limit=limit, read=read)
 
 
 def exported(database: Database, asked: search.Search) -> tuple[list[search.FoundDocument], bool]:

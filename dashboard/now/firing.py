@@ -10,6 +10,7 @@ import streamlit as st
 from alerts.cards import facts
 from alerts.links import alert_id
 from dashboard.common.clock import lasting, times, zoned
+from dashboard.common.folding import folded
 from dashboard.common.headings import show_table
 from dashboard.common.links import go_to, link
 from dashboard.common.plain import DASH, plain
@@ -52,8 +53,8 @@ def show_firing(
     for number, alert in enumerate(gravest(firing)):
         _card(number, alert, view, why.get((alert.rule, alert.key)), choose)
     if more := _by_severity(firing)[SHOWN:]:
-        with st.expander(say("{count} more are firing", count=len(more))):
-            _table(more, view.newest, "more-firing")
+        label = say("{count} more are firing", count=len(more))
+        _fold_table(label, more, view.newest, "more-firing")
 
 
 def show_fired(
@@ -67,25 +68,25 @@ def show_fired(
             if row is not None:
                 show_card(str(number), row)
     if more := alerts[SHOWN:]:
-        with st.expander(say("{count} earlier alerts", count=len(more))):
-            _table(more, view.newest, "earlier-alerts")
+        label = say("{count} earlier alerts", count=len(more))
+        _fold_table(label, more, view.newest, "earlier-alerts")
 
 
 def show_resolved(view: View, resolved: Sequence[Alert]) -> None:
     """Those that have ended, folded away."""
     if resolved:
-        with st.expander(say("Resolved alerts ({count})", count=len(resolved)), key="resolved"):
-            _table(resolved, view.newest, "resolved-alerts")
+        label = say("Resolved alerts ({count})", count=len(resolved))
+        _fold_table(label, resolved, view.newest, "resolved")
 
 
 def show_card(name: str, row: CardRow, title: str = "") -> None:
     """The card of a firing, folded away; ``name`` tells it from others on the page."""
-    with st.expander(title or say("Why it fired"), key=f"why-{name}"):
+    with folded(title or say("Why it fired"), f"why-{name}") as is_open:
         if row.card is None:
             st.text(say("There is no card: {reason}.", reason=worded(row.reason)))
             return
         st.text("\n".join(plain(said(line), 500) for line in facts(row.card)))
-        if not row.card["drivers"]:
+        if not (is_open and row.card["drivers"]):
             return
         show_table(
             tabulate_drivers(row.card),
@@ -212,14 +213,16 @@ def _head(number: int, alert: Alert, newest: datetime) -> None:
             st.text(told)
 
 
-def _table(alerts: Sequence[Alert], newest: datetime, key: str) -> None:
-    show_table(
-        tabulate(alerts, newest),
-        key=key,
-        hide_index=True,
-        placeholder=DASH,
-        column_config={"Fired": times(say("Fired")), "Resolved": times(say("Resolved"))},
-    )
+def _fold_table(label: str, alerts: Sequence[Alert], newest: datetime, key: str) -> None:
+    with folded(label, key) as is_open:
+        if is_open:
+            show_table(
+                tabulate(alerts, newest),
+                key=f"{key}-alerts",
+                hide_index=True,
+                placeholder=DASH,
+                column_config={"Fired": times(say("Fired")), "Resolved": times(say("Resolved"))},
+            )
 
 
 def _value(alert: Alert) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 import altair as alt
 import pandas as pd
 
-from dashboard.common.charts import draw
+from dashboard.common.charts import draw, made_once
 from dashboard.common.plain import plain
 from dashboard.common.shares import SURE, difference
 from dashboard.common.theme import Palette
@@ -75,6 +75,17 @@ def draw_movers(
     table: pd.DataFrame, palette: Palette, key: str, on_select: Callable[[], None]
 ) -> None:
     """Draw what ``tabulate`` made: a ring for before, an arrow for now; a click chooses."""
+    draw(
+        _chart(palette, len(table)),
+        {"movers": table},
+        key=key,
+        description=say("Topics and symbols whose negative share changed most"),
+        on_select=on_select,
+    )
+
+
+@made_once
+def _chart(palette: Palette, movers: int) -> alt.LayerChart:
     chosen = alt.selection_point("mover", fields=["scope", "key"], toggle=False)
     rows = alt.Y(
         "name:N",
@@ -109,21 +120,15 @@ def draw_movers(
         opacity=alt.condition(chosen, alt.value(0.14), alt.value(0), empty=False),
         description="told:N",
     )
-    draw(
-        alt.LayerChart(
-            height=len(table) * _ROW + _AROUND,
-            layer=[
-                path,
-                ring.encode(x="before:Q"),
-                arrow.encode(x="now:Q", color=colour, shape=shape),
-                words.encode(x=alt.datum(0), text="said:N"),
-                row.add_params(chosen),
-            ],
-        ),
-        {"movers": table},
-        key=key,
-        description=say("Topics and symbols whose negative share changed most"),
-        on_select=on_select,
+    return alt.LayerChart(
+        height=movers * _ROW + _AROUND,
+        layer=[
+            path,
+            ring.encode(x="before:Q"),
+            arrow.encode(x="now:Q", color=colour, shape=shape),
+            words.encode(x=alt.datum(0), text="said:N"),
+            row.add_params(chosen),
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import altair as alt
 import pandas as pd
 
-from dashboard.common.charts import draw
+from dashboard.common.charts import draw, made_once
 from dashboard.common.plain import plain
 from dashboard.common.theme import Palette
 from dashboard.common.words import say
@@ -94,6 +94,17 @@ def draw_treemap(
     table: pd.DataFrame, palette: Palette, key: str, on_select: Callable[[], None]
 ) -> None:
     """Draw what ``tabulate`` made; a click on a symbol calls ``on_select``."""
+    draw(
+        _chart(palette),
+        {"symbols": table},
+        key=key,
+        description=say("Symbols by documents, with their net sentiment"),
+        on_select=on_select,
+    )
+
+
+@made_once
+def _chart(palette: Palette) -> alt.LayerChart:
     chosen = alt.selection_point("symbol", fields=["key"], toggle=False)
     hidden, square = None, alt.Scale(domain=[0, 1], nice=False, zero=False)
     across = alt.X("x:Q", axis=hidden, scale=square)
@@ -135,21 +146,15 @@ def draw_treemap(
         )
         .add_params(chosen)
     )
-    draw(
-        alt.LayerChart(
-            height=_HEIGHT,
-            layer=[
-                rectangles,
-                _text(cells, "label:N", 15, (_LABELLED, 9999), palette),
-                _text(cells, "sign:N", 15, (16, _LABELLED), palette),
-                _text(cells, "net:Q", 30, (_LABELLED, 9999), palette),
-                _text(cells, "name:N", 30, (30, _LABELLED), palette),
-            ],
-        ),
-        {"symbols": table},
-        key=key,
-        description=say("Symbols by documents, with their net sentiment"),
-        on_select=on_select,
+    return alt.LayerChart(
+        height=_HEIGHT,
+        layer=[
+            rectangles,
+            _text(cells, "label:N", 15, (_LABELLED, 9999), palette),
+            _text(cells, "sign:N", 15, (16, _LABELLED), palette),
+            _text(cells, "net:Q", 30, (_LABELLED, 9999), palette),
+            _text(cells, "name:N", 30, (30, _LABELLED), palette),
+        ],
     )
 
 

@@ -18,7 +18,7 @@ from dashboard.documents.found import COLUMNS, describe, show_found
 from dashboard.documents.reader import open_document, show_opened
 from store.database import Database
 from store.errors import SearchCutError
-from store.search import Order, Search
+from store.search import GLANCED, Order, Search
 
 ROWS = 30
 
@@ -59,7 +59,8 @@ def show_subject_documents(
 
 
 def _results(database: Database, view: View, asked: Search, linked: dict[str, str]) -> None:
-    page = reading.found(database, asked, None, ROWS)
+    # This page lives: as long as nobody has asked for words, it reads no more than a glance takes.
+    page = reading.found(database, asked, None, ROWS, None if asked.words else GLANCED)
     if not page.rows:
         st.info(
             say("No documents here. Choose a longer span, other words or all kinds."),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import altair as alt
 import pandas as pd
 
-from dashboard.common.charts import draw
+from dashboard.common.charts import draw, made_once
 from dashboard.common.plain import plain
 from dashboard.common.shares import wilson
 from dashboard.common.theme import Palette
@@ -70,6 +70,11 @@ def tabulate(named: Sequence[tuple[str, Sums]]) -> pd.DataFrame:
 
 def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str) -> None:
     """A dot for each share on the bar of its interval, with its counts beside it."""
+    draw(_chart(palette, len(table)), {"split": table}, key=key, description=description)
+
+
+@made_once
+def _chart(palette: Palette, shares: int) -> alt.LayerChart:
     rows = alt.Y(
         "name:N",
         sort=alt.EncodingSortField(field="rank", op="min"),
@@ -92,16 +97,11 @@ def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str
     bar = base.mark_bar(height=5, cornerRadius=2, color=palette.negative, opacity=0.3)
     dot = base.mark_point(filled=True, size=70, color=palette.negative, opacity=1)
     counts = base.mark_text(align="right", color=palette.muted, fontSize=11, dx=-2)
-    draw(
-        alt.LayerChart(
-            height=len(table) * _ROW + _AROUND,
-            layer=[
-                bar.encode(x=alt.X("low:Q", axis=axis, scale=across), x2="high:Q"),
-                dot.encode(x="share:Q"),
-                counts.encode(x=alt.datum(_ROOM), text="counted:N"),
-            ],
-        ),
-        {"split": table},
-        key=key,
-        description=description,
+    return alt.LayerChart(
+        height=shares * _ROW + _AROUND,
+        layer=[
+            bar.encode(x=alt.X("low:Q", axis=axis, scale=across), x2="high:Q"),
+            dot.encode(x="share:Q"),
+            counts.encode(x=alt.datum(_ROOM), text="counted:N"),
+        ],
     )

@@ -98,5 +98,6 @@ def _told(report: dict[str, Any]) -> str:
         f"Run {report['run']}, before {report['before']}{limit}: "
         f"{report['documents']:,} documents {verb}, {report['kept_corrected']:,} corrected ones "
         f"stay; {report['minute_buckets']:,} minute buckets, {report['hour_buckets']:,} hour "
-        f"buckets, {report['dead_letters']:,} dead letters {verb}; {report['seconds']:.1f} s"
+        f"buckets, {report['day_buckets']:,} day buckets, {report['dead_letters']:,} dead letters "
+        f"{verb}; {report['seconds']:.1f} s"
     )

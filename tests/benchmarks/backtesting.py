@@ -50,12 +50,13 @@ select run_id, width, 'all', '', start, kind, sum(documents), sum(negative), sum
     sum(score_sum)
 from time_buckets where run_id = :run group by run_id, width, start, kind
 """)
-_HOURS = text("""
+_LONGER = text("""
 insert into time_buckets
     (run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
-select run_id, 'hour', scope, key, date_trunc('hour', start, 'UTC'), kind, sum(documents),
+select run_id, longer, scope, key, date_trunc(longer, start, 'UTC'), kind, sum(documents),
     sum(negative), sum(neutral), 0, sum(score_sum)
-from time_buckets where run_id = :run group by run_id, scope, key, 5, kind
+from time_buckets cross join (values ('hour'), ('day')) widths (longer)
+where run_id = :run group by run_id, longer, scope, key, 5, kind
 """)
 RULES: dict[str, AnyRule] = {
     "threshold": ThresholdRule(
@@ -89,7 +90,7 @@ def _fill(database: Database, keys: int, days: int) -> Run:
     with loading(database) as connection:
         connection.execute(_BUCKETS, given)
         connection.execute(_ALL, given)
-        connection.execute(_HOURS, given)
+        connection.execute(_LONGER, given)
     return made
 
 

@@ -44,7 +44,7 @@ from generate_series(
     greatest(interval '1 minute', interval '90 days' * 20 / :documents)) start
 cross join (select 'topic', unnest(cast(:topics as text[])) union all select 'all', '')
     scopes (scope, key)
-cross join (values ('minute'), ('hour')) widths (width)
+cross join (values ('minute'), ('hour'), ('day')) widths (width)
 """
 
 

@@ -152,7 +152,7 @@ insert into document_symbols (run_id, document_id, symbol, published_at)
 select :run_id, id, symbol, published_at from part cross join lateral unnest(symbols) symbol
 """
 
-# Minutes and hours in the order in which they began, as a worker would have left them.
+# Minutes, hours and days in the order in which they began, as a worker would have left them.
 _BUCKETS = """
 insert into time_buckets (
     run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum)
@@ -169,9 +169,9 @@ with counted as (
 ), summed as (
     select 'minute' width, * from counted
     union all
-    select 'hour', scope, key, date_trunc('hour', start, 'UTC'), kind, sum(documents),
+    select longer, scope, key, date_trunc(longer, start, 'UTC'), kind, sum(documents),
         sum(negative), sum(neutral), sum(positive), sum(score_sum)
-    from counted group by 2, 3, 4, 5
+    from counted cross join (values ('hour'), ('day')) widths (longer) group by 1, 2, 3, 4, 5
 )
 select :run_id, width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
 from summed order by start, width, scope, key, kind
@@ -218,10 +218,10 @@ def fill(database: Database, year: Year) -> Run:
 
 
 def _months(year: Year) -> Iterator[tuple[datetime, datetime]]:
-    """The year in parts that begin at whole hours, so that no bucket is in two of them."""
+    """The year in parts that begin at whole days, so that no bucket is in two of them."""
     begin = year.start
     while begin < year.end:
-        end = (begin + _MONTH).replace(minute=0)
+        end = (begin + _MONTH).replace(hour=0, minute=0)
         yield begin, min(end, year.end)
         begin = end
 

@@ -176,7 +176,7 @@ def test_it_does_not_depend_on_the_time_zone_of_the_server(database, reference):
         *((f"update time_buckets set {column}", "buckets") for column in (
             "documents = documents + 1", "negative = negative + 1", "neutral = neutral + 1",
             "positive = positive + 1", "score_sum = score_sum + 1", "key = key || 'x'",
-            "start = start + interval '1 minute'",
+            "start = start + interval '1 second'",
         )),
         *((f"update alert_events set {column}", "alerts") for column in (
             "at = at + interval '1 second'", "rule = 'x'", "key = key || 'x'", "state = 'x'",
@@ -190,7 +190,8 @@ def test_it_does_not_depend_on_the_time_zone_of_the_server(database, reference):
 )  # fmt: skip
 def test_any_change_of_one_row_changes_its_part(connection, reference, other, change, part):
     table = change.split()[2 if change.startswith("delete") else 1]
-    one_row = f"ctid = (select min(ctid) from {table} where run_id = :run_id)"
+    counted = "and width <> 'day'" if table == "time_buckets" else ""
+    one_row = f"ctid = (select min(ctid) from {table} where run_id = :run_id {counted})"
 
     changed = connection.execute(text(f"{change} where {one_row}"), {"run_id": other})
 
@@ -205,6 +206,7 @@ def test_any_change_of_one_row_changes_its_part(connection, reference, other, ch
         ("checkpoints", "next_offset = next_offset + 1"),
         ("alert_events", "recorded_at = recorded_at + interval '1 day'"),
         ("counters", "repeats = repeats + 1"),
+        ("time_buckets", "documents = documents + (width = 'day')::integer"),
     ],
 )
 def test_what_differs_between_runs_by_nature_is_left_out(

@@ -170,6 +170,37 @@ def test_messages_from_before_are_numbered_by_age_and_get_the_key_of_their_alert
     assert reasons == {"accepted": 1, "unknown": 2}
 
 
+def test_days_are_made_of_the_hours_that_are_there(database):
+    with database.transaction() as connection:
+        command.upgrade(configuration(connection), "0009")
+        connection.exec_driver_sql(
+            "insert into runs (name) values ('live');"
+            "insert into time_buckets (run_id, width, scope, key, start, kind, documents, negative,"
+            " neutral, positive, score_sum) values"
+            " (1, 'hour', 'all', '', '2026-03-10 00:00Z', 'news', 2, 1, 0, 1, -5),"
+            " (1, 'hour', 'all', '', '2026-03-10 23:00Z', 'news', 3, 0, 3, 0, 7),"
+            " (1, 'minute', 'all', '', '2026-03-10 23:00Z', 'news', 3, 0, 3, 0, 7),"
+            " (1, 'hour', 'all', '', '2026-03-11 00:00Z', 'news', 1, 0, 0, 1, 1),"
+            " (1, 'hour', 'topic', 'Macro', '2026-03-10 05:00Z', 'comment', 1, 1, 0, 0, -9)"
+        )
+
+    database.migrate()
+
+    days = text("""
+        select scope, key, to_char(start at time zone 'UTC', 'DD HH24'), kind, documents, negative,
+            neutral, positive, score_sum
+        from time_buckets where width = 'day' order by scope, start
+    """)
+    with database.transaction() as connection:
+        assert [tuple(row) for row in connection.execute(days)] == [
+            ("all", "", "10 00", "news", 5, 1, 3, 1, 2),
+            ("all", "", "11 00", "news", 1, 0, 0, 1, 1),
+            ("topic", "Macro", "10 00", "comment", 1, 1, 0, 0, -9),
+        ]
+        command.downgrade(configuration(connection), "0009")
+        assert connection.execute(days).all() == []
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_what_fires_while_the_lifecycle_comes_is_still_told_to_end(database, told):
     with database.transaction() as connection:

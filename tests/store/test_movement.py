@@ -8,7 +8,7 @@ from classifier.labels import SENTIMENTS, TOPICS, Labels
 from classifier.prediction import Prediction
 from ingest.batch import ScoredBatch
 from ingest.document import Document
-from store.buckets import Sums
+from store.buckets import Sums, widest
 from store.commits import commit_batch, register_model
 from store.movement import Change, Part, read_changes, read_parts
 from store.preparing import prepare_batch
@@ -16,7 +16,7 @@ from store.runs import open_run
 from store.views import Slice, read_bins
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 SCENE = [
     # minute, topic, sentiment, source, kind, symbols
@@ -79,6 +79,23 @@ def test_both_sides_together_are_the_bins_of_the_slice(connection, run_id, scope
     for each in changes:
         assert each.before == sums.get((each.key, False), Sums())
         assert each.now == sums.get((each.key, True), Sums())
+
+
+@pytest.mark.parametrize("width", ["minute", "hour", "day"])
+def test_the_width_of_the_buckets_changes_no_sum(connection, run_id, width):
+    """The same documents, cut between them where the cut falls into a minute, hour or day."""
+    off = {"minute": MINUTE, "hour": HOUR, "day": 0 * HOUR}[width]
+    midnight = NOON - 12 * HOUR
+    part = Slice(run_id, "topic", midnight - 9 * DAY - off, midnight + 9 * DAY + off)
+    sums = {"Macro": Sums(4, 3, 0, 1, -14_000), "Earnings": Sums(2, 1, 1, 0, -7000)}
+    assert widest(part.start, part.end) == width
+    for since, later in ((midnight - DAY + off, True), (midnight + DAY + off, False)):
+        assert read_changes(connection, part, since) == [
+            Change(key, *((Sums(), found) if later else (found, Sums())))
+            for key, found in sums.items()
+        ]
+    for size in (DAY, 7 * DAY):
+        assert {found.key: found.sums for found in read_bins(connection, part, size)} == sums
 
 
 def test_the_largest_keys_come_first_and_the_rest_is_left_out(connection, run_id):

@@ -303,6 +303,21 @@ def test_hours_of_all_time_are_read_bin_by_bin_where_they_lie_together(database,
     assert "bins.start" in scan["Index Cond"]
 
 
+@pytest.mark.parametrize("scope", ["topic", "symbol"])
+@pytest.mark.parametrize(("end", "width"), [(END, "day"), (END - HOUR, "hour")])
+def test_whole_days_are_read_from_the_buckets_of_days(database, run, scope, end, width):
+    part = views.Slice(run.id, scope, END - 90 * DAY, end)
+    with planned(database) as (connection, plans):
+        movement.read_changes(connection, part, END - 7 * DAY)
+        views.read_bins(connection, part, 7 * DAY)
+
+    assert_reads_parts_only(plans)
+    scans = [node for _, plan in plans for node in nodes(plan) if "Index Cond" in node]
+    assert scans
+    for scan in scans:
+        assert f"width = '{width}'::text" in scan["Index Cond"]
+
+
 def test_keys_of_all_time_are_found_one_after_the_other(database, run):
     part = views.Slice(run.id, "topic", END - 90 * DAY, END)
     with planned(database) as (connection, plans):

@@ -190,6 +190,20 @@ def test_only_the_newest_of_a_long_span_are_read_and_the_answer_says_so(add, fin
     assert find("text", topic="Oil").read_from is None
 
 
+def test_a_glance_reads_fewer_and_says_so(add, run, database):
+    for number in range(5):
+        add(number, f"text {number}", id=f"d{number}", symbols=("X",))
+    asked = Search(run.id, DAY, DAY + timedelta(days=1), symbol="X")
+
+    with database.transaction() as connection:
+        page = search(connection, asked, read=2)
+        everything = search(connection, asked)
+
+    assert ids(page) == ["d4", "d3", "d2"]
+    assert page.read_from == DAY + 2 * MINUTE
+    assert (len(everything.rows), everything.read_from) == (5, None)
+
+
 def test_a_search_that_takes_too_long_is_ended_and_says_what_to_do(add, database, run):
     for number in range(3):
         add(number, f"{number} " + "word " * 40_000, id=f"d{number}")

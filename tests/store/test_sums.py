@@ -6,6 +6,7 @@ from store.sums import BatchSums
 
 HOUR = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECONDS = int(HOUR.timestamp())
+DAY = SECONDS - 12 * 3600
 
 
 def added(*documents):
@@ -18,17 +19,18 @@ def added(*documents):
 ALL = [("all", "")]
 
 
-def test_a_document_is_counted_in_its_minute_and_in_its_hour():
+def test_a_document_is_counted_in_its_minute_its_hour_and_its_day():
     rows = added((ALL, HOUR + timedelta(minutes=7, seconds=9), "news", "negative", -500))
 
     assert rows == [
+        ("day", "all", "", DAY, "news", [1, 1, 0, 0, -500]),
         ("hour", "all", "", SECONDS, "news", [1, 1, 0, 0, -500]),
         ("minute", "all", "", SECONDS + 7 * 60, "news", [1, 1, 0, 0, -500]),
     ]
 
 
 def test_an_hour_is_the_sum_of_its_minutes():
-    hour, *minutes = added(
+    _, hour, *minutes = added(
         (ALL, HOUR, "news", "negative", -500),
         (ALL, HOUR + timedelta(seconds=1), "news", "neutral", 3),
         (ALL, HOUR + timedelta(minutes=59, seconds=59), "news", "positive", 70),
@@ -36,6 +38,22 @@ def test_an_hour_is_the_sum_of_its_minutes():
 
     assert hour[-1] == [3, 1, 1, 1, -427]
     assert [row[-1] for row in minutes] == [[2, 1, 1, 0, -497], [1, 0, 0, 1, 70]]
+
+
+def test_a_day_is_the_sum_of_its_hours():
+    rows = added(
+        (ALL, HOUR - timedelta(hours=12), "news", "negative", -500),
+        (ALL, HOUR + timedelta(hours=11, minutes=59, seconds=59), "news", "positive", 70),
+        (ALL, HOUR + timedelta(hours=12), "news", "neutral", 3),
+        (ALL, HOUR, "comment", "neutral", 1),
+    )
+
+    assert [row[3:] for row in rows if row[0] == "day"] == [
+        (DAY, "comment", [1, 0, 1, 0, 1]),
+        (DAY, "news", [2, 1, 0, 1, -430]),
+        (DAY + 24 * 3600, "news", [1, 0, 1, 0, 3]),
+    ]
+    assert [row[0] for row in rows] == ["day"] * 3 + ["hour"] * 4 + ["minute"] * 4
 
 
 @pytest.mark.parametrize(
@@ -46,17 +64,17 @@ def test_an_hour_is_the_sum_of_its_minutes():
         datetime.fromisoformat("2026-03-10T00:14:59.999999+05:45"),
     ],
 )
-def test_minutes_and_hours_begin_at_or_before_the_moment(moment):
-    hour, minute = added((ALL, moment, "news", "neutral", 0))
+def test_minutes_hours_and_days_begin_at_or_before_the_moment(moment):
+    day, hour, minute = added((ALL, moment, "news", "neutral", 0))
 
-    for row, length in ((hour, 3600), (minute, 60)):
+    for row, length in ((day, 86_400), (hour, 3600), (minute, 60)):
         assert row[3] % length == 0
         start = datetime.fromtimestamp(row[3], UTC)
         assert start <= moment < start + timedelta(seconds=length)
 
 
 def test_a_sentiment_of_another_name_counts_as_a_document_only():
-    assert added((ALL, HOUR, "news", "mixed", 5))[1][-1] == [1, 0, 0, 0, 5]
+    assert added((ALL, HOUR, "news", "mixed", 5))[2][-1] == [1, 0, 0, 0, 5]
 
 
 def test_rows_are_in_the_order_in_which_buckets_are_locked():
@@ -70,4 +88,4 @@ def test_rows_are_in_the_order_in_which_buckets_are_locked():
     )
 
     assert [row[:5] for row in rows] == sorted(row[:5] for row in rows)
-    assert len(rows) == 5 * 2 * (2 + 3)
+    assert len(rows) == 5 * 2 * (1 + 2 + 3)

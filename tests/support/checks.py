@@ -23,15 +23,25 @@ with horizon as (
         count(*) documents, count(*) filter (where sentiment = 'negative') negative,
         count(*) filter (where sentiment = 'neutral') neutral,
         count(*) filter (where sentiment = 'positive') positive, sum(score) score_sum
-    from counted cross join (values ('minute'), ('hour')) w (width)
+    from counted cross join (values ('minute'), ('hour'), ('day')) w (width)
+    where date_trunc(width, published_at, 'UTC') >= (select start from horizon)
     group by 1, 2, 3, 4, 5
 ), kept as (
     select width, scope, key, start, kind, documents, negative, neutral, positive, score_sum
     from time_buckets where run_id = :run and start >= (select start from horizon)
+), days as (
+    select scope, key, start, kind, documents, negative, neutral, positive, score_sum
+    from time_buckets where run_id = :run and width = 'day'
+), summed as (
+    select scope, key, date_trunc('day', start, 'UTC'), kind, sum(documents), sum(negative),
+        sum(neutral), sum(positive), sum(score_sum)
+    from time_buckets where run_id = :run and width = 'hour' group by 1, 2, 3, 4
 )
 select (select count(*) from recount) buckets,
     (select count(*) from (table recount except table kept) missing)
-    + (select count(*) from (table kept except table recount) extra) differences
+    + (select count(*) from (table kept except table recount) extra) differences,
+    (select count(*) from (table days except table summed) more)
+    + (select count(*) from (table summed except table days) less) days_apart
 """
 
 
@@ -56,10 +66,11 @@ def taken_in(database: Database, run: str) -> int:
 def buckets_equal_recount(database: Database, run: str) -> None:
     """Every bucket is what counting the documents again gives, and there are some.
 
-    Of a pruned run: every bucket from its retention horizon on.
+    Of a pruned run: every bucket from its retention horizon on. All days are what their hours are.
     """
     with database.transaction() as connection:
         found = find_run(connection, run)
         row = connection.execute(text(_RECOUNT), {"run": found.id}).one()
     assert row.buckets > 0
     assert row.differences == 0
+    assert row.days_apart == 0

@@ -131,15 +131,19 @@ def test_documents_with_all_that_belongs_to_them_and_minutes_go_and_hours_stay(d
     buckets_equal_recount(database, run.name)
 
 
-def test_hours_go_by_an_age_of_their_own(database, make_run):
+def test_hours_go_by_an_age_of_their_own_and_by_whole_days(database, make_run):
     run = make_run()
 
     done = prune(database, run, DAY, 2 * DAY)
 
-    first, *_ = select(database, run, "start", "time_buckets", "width = 'hour'")
-    assert first == (NOON - 2 * DAY,)
-    assert done.hour_buckets > 0
-    assert prune(database, run, DAY, 2 * DAY).hour_buckets == 0
+    midnight = NOON - 2 * DAY - 12 * HOUR
+    for width in ("hour", "day"):
+        first, *_ = select(database, run, "start", "time_buckets", f"width = '{width}'")
+        assert first == (midnight,), width
+    assert done.hour_buckets > done.day_buckets > 0
+    again = prune(database, run, DAY, 2 * DAY)
+    assert again.hour_buckets == again.day_buckets == 0
+    buckets_equal_recount(database, run.name)
 
 
 def test_hours_outlive_their_documents_even_if_a_lesser_age_is_given(database, make_run):
@@ -147,7 +151,8 @@ def test_hours_outlive_their_documents_even_if_a_lesser_age_is_given(database, m
 
     prune(database, run, 2 * DAY, DAY)
 
-    assert select(database, run, "start", "time_buckets", "width = 'hour'")[0] == (NOON - 2 * DAY,)
+    midnight = NOON - 2 * DAY - 12 * HOUR
+    assert select(database, run, "start", "time_buckets", "width = 'hour'")[0] == (midnight,)
     buckets_equal_recount(database, run.name)
 
 
