@@ -4,7 +4,7 @@ Streamlit imports a script when somebody opens it. Modules that keep answers are
 they keep belongs to a server that runs already.
 """
 
-import altair  # noqa: F401
+import altair as alt  # noqa: F401
 import pandas as pd  # noqa: F401
 import pyarrow as pa  # noqa: F401
 from streamlit.web.cli import main

@@ -6,11 +6,11 @@ Not called ``dashboard``: from this folder that would hide the package.
 ``painted`` is from the click on a link until what the page is about is in sight: of Now the
 figures, the firing alerts and the heatmap, of others all that is large. ``settled``, until
 everything is drawn and the script stands still; ``processors``, what browser, server and database
-have taken of all processors until then, which a busy machine stretches less. Cold: by a server that has just
-been started, to a browser that has loaded nothing. Warm: by one that has drawn pages before, to a
-browser that has its scripts; what the server keeps for some seconds has run out. A refresh is what
-a live page does every three seconds: its statements are counted and timed as the client sees them,
-with nothing kept.
+have taken of all processors until then, which a busy machine stretches less. Cold: by a server
+that has just been started, to a browser that has loaded nothing. Warm: by one that has drawn pages
+before, to a browser that has its scripts; what the server keeps for some seconds has run out. A
+refresh is what a live page does every three seconds: its statements are counted and timed as the
+client sees them, with nothing kept.
 """
 
 import json
