@@ -31,7 +31,9 @@ def show_moving(
     with left:
         _movers(database, view, movers.latest(view, until), palette, choose)
     with right:
-        _symbols(reading.changes(database, view.part("symbol"), view.end), palette, choose)
+        # Of the whole span, whatever its latest part is: the movers have asked for the same.
+        since, _ = movers.latest(view)
+        _symbols(reading.changes(database, view.part("symbol"), since), palette, choose)
 
 
 def _movers(

@@ -12,6 +12,7 @@ from dashboard.common import reading
 from dashboard.common.choices import publish, restore
 from dashboard.common.clock import dated, interval
 from dashboard.common.links import link
+from dashboard.common.pacing import let_it_be_drawn
 from dashboard.common.subjects import addresses_in, name_of
 from dashboard.common.theme import Palette, palette_for
 from dashboard.common.view import EVERYTHING, Subject, View, make_view, subject_at
@@ -51,6 +52,7 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
     show_firing(view, firing, why, _choose)
     show_resolved(view, resolved)
     _topics(database, view, palette)
+    let_it_be_drawn()
     cell = _cell(view)
     show_moving(database, view, cell and cell[1], palette, _choose_within)
     part = _behind(database, view, alerts, palette)
@@ -89,7 +91,8 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
     early = replace(part, start=view.start - view.window)
     bins = reading.bins(database, early, view.step)
     about = [alert for alert in alerts if subject in {EVERYTHING, subject_of(alert)}]
-    draw_timeline(view, bins, about, cell, palette)
+    with st.container(key="timeline"):
+        draw_timeline(view, bins, about, cell, palette)
     return replace(part, start=cell[0], end=cell[1]) if cell else part
 
 

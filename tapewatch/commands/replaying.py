@@ -35,6 +35,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 DEMO_FEED = PACKAGE / "demo" / "feed.jsonl.gz"
 DEMO_RULES = PACKAGE / "demo" / "rules.toml"
 SERVER_SECONDS = 60
+DASHBOARD_SERVER = "tapewatch.dashboard_server"
 DASHBOARD_SCRIPT = PACKAGE / "dashboard_app.py"
 
 
@@ -175,7 +176,7 @@ def serving(
     address, port = settings.dashboard_address, settings.dashboard_port
     read_access(settings)  # what is wrong with it is said here, and not on a page
     arguments = streamlit_arguments(address, port, settings.dashboard_login)
-    command = [sys.executable, "-m", "streamlit", "run", str(DASHBOARD_SCRIPT), *arguments]
+    command = [sys.executable, "-m", DASHBOARD_SERVER, "run", str(DASHBOARD_SCRIPT), *arguments]
     server = subprocess.Popen(command)  # noqa: S603 - our own arguments
     url = f"http://{address}:{port}/" + (f"?run={run}" if run else "")
     try:

@@ -3,13 +3,14 @@
 The year is ``year``'s, in a folder that is removed, unless TAPEWATCH_BENCH_DATA names one to keep.
 Not called ``dashboard``: from this folder that would hide the package.
 
-``painted`` is from the click on a link until what the page is about is in sight; ``settled``, until
-the script has drawn everything; ``processors``, what browser, server and database have taken of
-all processors until then, which a busy machine stretches less. Cold: by a server that has just
-been started, to a browser that has loaded nothing. Warm: by one that has drawn pages before, to a
-browser that has its scripts; what the server keeps for some seconds has run out. A refresh is what
-a live page does every three seconds: its statements are counted and timed as the client sees them,
-with nothing kept.
+``painted`` is from the click on a link until what the page is about is in sight: of Now the
+figures, the firing alerts and the heatmap, of others all that is large. ``settled``, until
+everything is drawn and the script stands still; ``processors``, what browser, server and database
+have taken of all processors until then, which a busy machine stretches less. Cold: by a server
+that has just been started, to a browser that has loaded nothing. Warm: by one that has drawn pages
+before, to a browser that has its scripts; what the server keeps for some seconds has run out. A
+refresh is what a live page does every three seconds: its statements are counted and timed as the
+client sees them, with nothing kept.
 """
 
 import json
@@ -52,7 +53,8 @@ _VIEWPORT = {"width": 1440, "height": 3200}
 class Look:
     """A page as a link opens it. ``sight``: selectors of what must be seen for it to be painted.
 
-    ``draws`` names the function that draws it; it is given the database and Nones.
+    ``rest``: of what must be seen too for it to be settled. ``draws`` names the function that
+    draws it; it is given the database and Nones.
     """
 
     page: str
@@ -60,6 +62,7 @@ class Look:
     draws: str
     sight: tuple[str, ...]
     query: str
+    rest: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -67,21 +70,23 @@ class Look:
         return f"{'' if self.page == 'now' else self.page}?{self.query}"
 
 
-_HEATMAP = "[class*=st-key-heatmap] svg.marks"
+_GLANCE = (".st-key-status", ".st-key-alert-card-0", "[class*=st-key-heatmap] svg.marks")
+_BELOW = (
+    ".st-key-treemap svg.marks",
+    ".st-key-timeline > :last-child svg.marks",
+    "[class*=st-key-documents-] canvas",
+)
 _SPANS = ("24h", "3d", "all")
 LOOKS = (
     *(
         Look(
-            "now", span, "dashboard.now.page:show_now",
-            (_HEATMAP, ".st-key-alert-card-0", "[class*=st-key-documents-] canvas"),
-            f"run=live&span={span}",
+            "now", span, "dashboard.now.page:show_now", _GLANCE, f"run=live&span={span}", _BELOW
         )
         for span in _SPANS
     ),
     Look(
-        "now", "all, one symbol", "dashboard.now.page:show_now",
-        (_HEATMAP, ".st-key-alert-card-0", "[class*=st-key-documents-] canvas"),
-        "run=live&span=all&subject=symbol:T00",
+        "now", "all, one symbol", "dashboard.now.page:show_now", _GLANCE,
+        "run=live&span=all&subject=symbol:T00", _BELOW,
     ),
     *(
         Look(
@@ -124,14 +129,15 @@ LOOKS = (
 # Each frame, since a page in the background is drawn by nobody else.
 _WATCH = """
 (() => {
-  const sight = %s;
+  const [sight, rest] = %s;
   const seen = (selector) => [...document.querySelectorAll(selector)].some(
     (element) => element.getClientRects().length && element.checkVisibility());
   const idle = "[data-testid=stApp][data-test-script-state=notRunning]";
   const look = () => {
     const painted = sight.every(seen);
     if (painted && !window.painted) window.painted = performance.now();
-    if (painted && document.querySelector(idle)) window.settled = performance.now();
+    const drawn = painted && rest.every(seen) && document.querySelector(idle);
+    if (drawn) window.settled = performance.now();
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
@@ -231,11 +237,11 @@ def _look(folder: Path, context: BrowserContext, address: str, look: Look) -> tu
 
 def watch(page: Page, look: Look) -> None:
     """Have the page note by itself when it is painted and when it is settled."""
-    page.add_init_script(_WATCH % json.dumps(look.sight))
+    page.add_init_script(_WATCH % json.dumps([look.sight, look.rest]))
 
 
 def wait_until_settled(page: Page) -> None:
-    """Until all that was looked for is in sight and the script stands still."""
+    """Until all that was looked for is drawn and the script stands still."""
     page.wait_for_function("window.settled", timeout=1000 * PATIENCE)
 
 
