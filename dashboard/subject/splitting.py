@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard.common.charts import draw
 from dashboard.common.plain import plain
 from dashboard.common.shares import wilson
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import later, say
 from dashboard.now.timeline import SHARES
@@ -104,4 +105,5 @@ def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str
         {"split": table},
         key=key,
         description=description,
+        told=tell_rows(table["told"]),
     )
