@@ -10,6 +10,7 @@ from alerts.listing import Listed
 from dashboard.alerts.listing import named, signed
 from dashboard.common.charts import draw, milliseconds, time_axis
 from dashboard.common.clock import dated, lasting
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import say
 from dashboard.now.firing import GRAVE, SERIOUS
@@ -33,11 +34,13 @@ def draw_alerts(
     end = max(_end(rows, first, now), first + timedelta(minutes=10))
     table = table.assign(start=table["start"].clip(lower=milliseconds(first)))
     names = table.drop_duplicates("line")
+    said = [table[column] for column in ("name", "state", "from", "until")]
     draw(
         _chart(first, end, len(shown), palette),
         {"bars": table, "names": names},
         key="alert-timeline",
         description=say("When each alert was active; its severity stands before its name"),
+        told=tell_rows(", ".join(bar) for bar in zip(*said, strict=True)),
     )
 
 
@@ -117,7 +120,9 @@ def _chart(start: datetime, end: datetime, lines: int, palette: Palette) -> alt.
             # However short it was, its beginning is seen.
             bars.mark_tick(height=13, thickness=2.5, yOffset=8).encode(x="start:Q"),
             bars.transform_filter("datum.active")
-            .mark_point(shape="triangle-right", filled=True, size=110, yOffset=8, opacity=1)
+            .mark_point(
+                shape="triangle-right", filled=True, size=110, yOffset=8, opacity=1, aria=False
+            )
             .encode(x="end:Q"),
             names.mark_text(align="left", baseline="middle", dy=-7, color=palette.text).encode(
                 x=alt.value(0), text="name:N"

@@ -108,15 +108,19 @@ def made_once(make: Callable[P, Chart]) -> Callable[P, dict[str, Any]]:
     return made
 
 
-def draw(
+def draw(  # noqa: PLR0913 - a chart, and what is said of it
     chart: Chart | dict[str, Any],
     data: Mapping[str, pd.DataFrame],
     *,
     key: str,
     description: str,
+    told: str,
     on_select: Callable[[], None] | None = None,
 ) -> None:
-    """Put ``chart``, or its specification, on the page with the ``data`` that it names."""
+    """Put ``chart``, or its specification, on the page with the ``data`` that it names.
+
+    ``description`` calls it by name, ``told`` says in a sentence what it shows, unseen.
+    """
     specification = chart if isinstance(chart, dict) else chart.to_dict()
     specification["datasets"] = dict(data)
     st.vega_lite_chart(
@@ -126,3 +130,5 @@ def draw(
         alt=description,
         on_select=on_select or "ignore",
     )
+    with st.container(key=f"told-{key}"):
+        st.text(f"{description}. {told}")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dashboard.common.charts import draw
 from dashboard.common.plain import plain
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import later, say
 from dashboard.model.model_card import HeadFigures
@@ -69,6 +70,7 @@ def draw_confusion(score: HeadFigures, cells: pd.DataFrame, written: str, palett
         {"cells": shown},
         key=f"confusion-{score.head}-{written}",
         description=say("True against predicted classes: {head}", head=score.head),
+        told=tell_rows(shown.sort_values(["right", "rows"], ascending=[True, False])["told"]),
     )
 
 

@@ -10,6 +10,7 @@ from dashboard.common.charts import draw
 from dashboard.common.clock import times
 from dashboard.common.headings import show_table
 from dashboard.common.plain import DASH, plain
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import say
 from dashboard.model.lineup import Compared, Contest, Lineup, Models, ModelsError
@@ -151,6 +152,15 @@ def _compared(compared: Sequence[Compared], palette: Palette) -> None:
         {"figures": _rows(shown)},
         key="contest",
         description=say("Figures of champion and challenger, and what the challenger must reach"),
+        told=tell_rows(
+            say(
+                "{figure}: champion {champion:.3f}, challenger {challenger:.3f}",
+                figure=row.figure,
+                champion=row.champion,
+                challenger=row.challenger,
+            )
+            for row in _rows(shown).itertuples()
+        ),
     )
     st.caption(
         say(

@@ -16,6 +16,7 @@ from dashboard.common.charts import draw, milliseconds, time_axis
 from dashboard.common.clock import dated, times
 from dashboard.common.headings import show_table
 from dashboard.common.plain import DASH, plain
+from dashboard.common.telling import tell_line
 from dashboard.common.theme import Palette
 from dashboard.common.words import later, say
 from store.drift import StoredReport
@@ -109,6 +110,10 @@ def show_drift(
             {"points": points, "limits": _limits(limits)},
             key="drift",
             description=say("Drift of the run over time, for each thing that is compared"),
+            told=" ".join(
+                tell_line(points[points["part"] == part], "beyond", ".3f", part)
+                for part in points["part"].unique()
+            ),
         )
     _tables(reports)
 

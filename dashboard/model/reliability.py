@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.common.charts import draw
+from dashboard.common.telling import NAMED, tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import later, say
 from dashboard.model.model_card import Calibration, Reliability
@@ -52,12 +53,17 @@ def draw_reliability(head: str, calibration: Calibration, palette: Palette) -> N
         description=say(
             "Reliability of the {head} head: the share that is right by how sure it is", head=head
         ),
+        told=describe(head, calibration),
     )
     draw(
         _rows(palette),
         {"bins": table[table["series"] == say(SERVED)]},
         key=f"reliability-rows-{head}",
         description=say("Test rows by how sure the {head} head is", head=head),
+        told=tell_rows(
+            say("{rows:,} rows at {sure:.0%}", rows=row.rows, sure=row.confidence)
+            for row in table[table["series"] == say(SERVED)].nlargest(NAMED, "rows").itertuples()
+        ),
     )
 
 

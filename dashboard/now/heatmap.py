@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard.common.charts import draw, made_once, milliseconds, time_axis, when
 from dashboard.common.plain import plain
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import HEAT_SHARES, Palette
 from dashboard.common.view import View
 from dashboard.common.words import say
@@ -37,9 +38,15 @@ def draw_heatmap(
         {"cells": cells},
         key=key,
         description=say("Share of negative documents for each topic over time"),
+        told=tell_rows(cells.sort_values("negative", ascending=False)["told"]),
         on_select=on_select,
     )
-    st.caption(say("Faint cells rest on few documents. Select a cell to read what is behind it."))
+    st.caption(
+        say(
+            "Faint cells rest on few documents. Select a cell to read what is behind it, or choose "
+            "its time below."
+        )
+    )
 
 
 def chosen_cell(key: str) -> tuple[str, datetime] | None:

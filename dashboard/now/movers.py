@@ -14,6 +14,7 @@ import pandas as pd
 from dashboard.common.charts import draw, made_once
 from dashboard.common.plain import plain
 from dashboard.common.shares import SURE, difference
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.view import View
 from dashboard.common.words import later, say
@@ -80,6 +81,7 @@ def draw_movers(
         {"movers": table},
         key=key,
         description=say("Topics and symbols whose negative share changed most"),
+        told=tell_rows(table["told"], MOST),
         on_select=on_select,
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard.common import reading
+from dashboard.common.announcing import announce, tell_firing
 from dashboard.common.choices import publish, restore
 from dashboard.common.clock import dated, interval
 from dashboard.common.links import link
@@ -47,6 +48,7 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
     palette = palette_for(st.context.theme.type)
     st.caption(describe(view))
     show_status(view, total(everything), firing)
+    announce(tell_firing(firing))
     shown = [(alert.rule, alert.key, alert.fired_at) for alert in gravest(firing)]
     why = reading.cards(database, run.id, shown) if shown else {}
     show_firing(view, firing, why, _choose)
@@ -77,7 +79,7 @@ def _behind(database: Database, view: View, alerts: list[Alert], palette: Palett
     st.subheader(say("Behind it"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="behind"):
         subject = _subject(database, view)
-        cell = _cell(view)
+        cell = _choose_time(view)
         if cell:
             st.button(
                 say("Only {interval}", interval=interval(*cell)),
@@ -110,6 +112,30 @@ def _subject(database: Database, view: View) -> Subject:
     )
     publish(subject=str(chosen))
     return subject_at(str(chosen))
+
+
+def _choose_time(view: View) -> tuple[datetime, datetime] | None:
+    """The cell of the heatmap that is chosen, there or here; None for the whole span."""
+    cell = _cell(view)
+    count = -(-(view.end - view.start) // view.cell)
+    times = [view.start + number * view.cell for number in reversed(range(count))]
+    starts = {at.isoformat(): at for at in times}
+    st.session_state["cell-time"] = cell[0].isoformat() if cell else ""
+
+    def chosen() -> None:
+        known = starts.get(str(st.session_state["cell-time"]))
+        _forget_cell()
+        st.session_state["cell"] = known
+
+    st.selectbox(
+        say("Time of a cell"),
+        ["", *starts],
+        key="cell-time",
+        format_func=lambda at: interval(starts[at], starts[at] + view.cell) if at else say("All"),
+        on_change=chosen,
+        width=220,
+    )
+    return cell
 
 
 def _documents(database: Database, part: Slice, explain: Explain | None) -> None:

@@ -15,6 +15,7 @@ from dashboard.common.charts import draw, made_once, milliseconds, time_axis, wh
 from dashboard.common.clock import both
 from dashboard.common.plain import plain
 from dashboard.common.shares import wilson
+from dashboard.common.telling import tell_counts, tell_line, tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.view import View, fired_by
 from dashboard.common.words import say
@@ -54,12 +55,14 @@ def draw_timeline(  # noqa: PLR0913 - what is drawn, and up to when
         {"steps": steps, "marks": marks, "chosen": shaded},
         key="share",
         description=say("Rolling share of negative documents, with the alerts that fired"),
+        told=" ".join([tell_line(steps, "share"), *tell_marks(marks)]),
     )
     draw(
         _volume_chart(view.start, view.end, palette),
         {"steps": steps, "chosen": shaded},
         key="volume",
         description=say("Documents over time, the negative ones in front"),
+        told=tell_counts(steps),
     )
 
 
@@ -114,6 +117,14 @@ def mark(alerts: Iterable[Alert], start: datetime, end: datetime, newest: dateti
     return table.sort_values("start", ignore_index=True).assign(row=range(len(table)))
 
 
+def tell_marks(marks: pd.DataFrame) -> list[str]:
+    """What ``mark`` made, in a sentence, where there is something."""
+    if marks.empty:
+        return []
+    rows = zip(marks["alert"], marks["fired"], marks["resolved"], strict=True)
+    return [say("Alerts: {alerts}", alerts=tell_rows(", ".join(row) for row in rows))]
+
+
 def _shade(chosen: tuple[datetime, datetime] | None, view: View) -> pd.DataFrame:
     inside = [chosen] if chosen and view.start <= chosen[0] < view.end else []
     rows = [(milliseconds(first), milliseconds(last)) for first, last in inside]
@@ -162,16 +173,18 @@ def alert_marks(palette: Palette, *, labelled: bool) -> list[alt.Chart]:
     red, top = palette.negative, alt.value(0)
     names = [
         marks.transform_filter(f"datum.row === {row}")
-        .mark_text(align="left", baseline="top", dx=8, dy=1 + 14 * row, color=palette.text)
+        .mark_text(
+            align="left", baseline="top", dx=8, dy=1 + 14 * row, color=palette.text, aria=False
+        )
         .encode(y=top, text="alert:N")
         for row in range(NAMED)
     ]
     layers = [
-        marks.mark_rect(color=red, opacity=0.08).encode(x2="end:Q"),
-        marks.mark_rule(color=red, strokeWidth=1.5, strokeDash=[4, 3]),
-        marks.mark_point(shape="triangle-down", filled=True, size=90, color=red, yOffset=6).encode(
-            y=top
-        ),
+        marks.mark_rect(color=red, opacity=0.08, aria=False).encode(x2="end:Q"),
+        marks.mark_rule(color=red, strokeWidth=1.5, strokeDash=[4, 3], aria=False),
+        marks.mark_point(
+            shape="triangle-down", filled=True, size=90, color=red, yOffset=6, aria=False
+        ).encode(y=top),
     ]
     return [*layers, *names] if labelled else layers
 
@@ -206,5 +219,5 @@ def _volume_chart(start: datetime, end: datetime, palette: Palette) -> alt.Layer
 def _chosen(palette: Palette) -> alt.Chart:
     """The time of the selected cell, shaded behind everything else."""
     data = alt.Chart(alt.NamedData(name="chosen"))
-    chart: alt.Chart = data.mark_rect(color=palette.accent, opacity=0.18)
+    chart: alt.Chart = data.mark_rect(color=palette.accent, opacity=0.18, aria=False)
     return chart

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dashboard.common.charts import draw, made_once
 from dashboard.common.plain import plain
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import say
 from store.movement import Change
@@ -99,6 +100,7 @@ def draw_treemap(
         {"symbols": table},
         key=key,
         description=say("Symbols by documents, with their net sentiment"),
+        told=tell_rows(table["told"]),
         on_select=on_select,
     )
 

@@ -18,6 +18,7 @@ from alerts.finders import Stretch
 from dashboard.common.charts import draw, milliseconds, time_axis
 from dashboard.common.clock import dated
 from dashboard.common.plain import plain
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import say
 
@@ -60,6 +61,7 @@ def draw_lanes(
         {"firings": table, "events": _events(known, span)},
         key="lanes",
         description=say("Alerts of rules A and rules B over time, a lane for each subject"),
+        told=tell_rows(table["told"]),
     )
 
 

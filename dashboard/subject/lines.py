@@ -13,10 +13,11 @@ import pandas as pd
 
 from dashboard.common.charts import draw, time_axis
 from dashboard.common.shares import LIKELY, difference
+from dashboard.common.telling import tell_counts, tell_line
 from dashboard.common.theme import Palette
 from dashboard.common.view import View
 from dashboard.common.words import say
-from dashboard.now.timeline import NAMED, SHARES, TOP, alert_marks, roll
+from dashboard.now.timeline import NAMED, SHARES, TOP, alert_marks, roll, tell_marks
 from dashboard.subject.usual import add_usual
 from dashboard.subject.view import history
 from store.views import Bin
@@ -85,6 +86,7 @@ def draw_shares(
         {**_tables(lines), "marks": marks},
         key=key,
         description=say("Rolling share of negative documents: {names}", names=names),
+        told=" ".join([*_told(lines), *tell_marks(marks)]),
     )
 
 
@@ -113,6 +115,7 @@ def draw_volumes(view: View, lines: Sequence[Line], palette: Palette, key: str) 
         _tables(lines),
         key=key,
         description=say("Documents over time"),
+        told=" ".join(tell_counts(line.table, name=line.name) for line in lines),
     )
 
 
@@ -141,7 +144,12 @@ def draw_difference(view: View, table: pd.DataFrame, palette: Palette, key: str)
         {"apart": table},
         key=key,
         description=say("How much more negative the first is than the second, with its interval"),
+        told=tell_line(table, "apart", "+.0%"),
     )
+
+
+def _told(lines: Sequence[Line]) -> list[str]:
+    return [tell_line(line.table, "share", name=line.name) for line in lines]
 
 
 def _tables(lines: Sequence[Line]) -> dict[str, pd.DataFrame]:

@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard.common.charts import draw, made_once
 from dashboard.common.plain import plain
 from dashboard.common.shares import wilson
+from dashboard.common.telling import tell_rows
 from dashboard.common.theme import Palette
 from dashboard.common.words import later, say
 from dashboard.now.timeline import SHARES
@@ -70,7 +71,13 @@ def tabulate(named: Sequence[tuple[str, Sums]]) -> pd.DataFrame:
 
 def draw_split(table: pd.DataFrame, palette: Palette, key: str, description: str) -> None:
     """A dot for each share on the bar of its interval, with its counts beside it."""
-    draw(_chart(palette, len(table)), {"split": table}, key=key, description=description)
+    draw(
+        _chart(palette, len(table)),
+        {"split": table},
+        key=key,
+        description=description,
+        told=tell_rows(table["told"]),
+    )
 
 
 @made_once

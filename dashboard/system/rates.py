@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.common.charts import draw, made_once, milliseconds, time_axis, when
+from dashboard.common.telling import tell_line
 from dashboard.common.theme import Palette
 from dashboard.common.words import say
 from store.views import MONDAY, Bin
@@ -73,6 +74,7 @@ def draw_rates(table: pd.DataFrame, start: datetime, end: datetime, palette: Pal
         {"rates": table, "usual": _hours(table)},
         key="rates",
         description=say("Documents a minute, with a line for what is usual at each hour"),
+        told=tell_line(table, "rate", ".1f"),
     )
 
 
@@ -88,7 +90,9 @@ def _chart(start: datetime, end: datetime, palette: Palette) -> alt.LayerChart:
     bars = steps.mark_rect(color=palette.volume).encode(
         x=time_axis(start, end), y=alt.Y("rate:Q", axis=axis), y2="zero:Q"
     )
-    line = alt.Chart(alt.NamedData(name="usual")).mark_rule(color=palette.accent, strokeWidth=2)
+    line = alt.Chart(alt.NamedData(name="usual")).mark_rule(
+        color=palette.accent, strokeWidth=2, aria=False
+    )
     usual = line.encode(x="start:Q", x2="end:Q", y="usual:Q", tooltip=told[2:])
     return alt.LayerChart(height=150, layer=[bars, usual])
 

@@ -1,0 +1,180 @@
+"""The pages by keyboard and by ear: a launched dashboard, a real Chromium, and axe-core."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from support.alerting import let_fire
+from support.dashboard import launched
+
+from alerts.links import alert_id
+
+PATIENCE = 60_000
+GRAVE = {"serious", "critical"}
+FIRING = f"alerts?run=watched&alert={alert_id('watched', 'mood', 'HUB')}"
+PAGES = {
+    "now": ("?run=replay", ".st-key-treemap svg.marks"),
+    "subject": ("subject?run=replay&subject=topic%3AFinancials", ".stVegaLiteChart svg.marks"),
+    "alerts": (FIRING, ".st-key-alert"),
+    "documents": ("documents?run=replay", "[data-testid=stDataFrame]"),
+    "replays": ("replays?run=replay", ".stVegaLiteChart svg.marks"),
+    "rules": ("replays?run=replay&part=compare", "[data-testid=stDataFrame]"),
+    "model": ("model", "[data-testid=stDataFrame]"),
+    "system": ("system?run=replay", "[data-testid=stDataFrame]"),
+}
+"""A link of each page, and what is there when it is drawn."""
+
+
+@pytest.fixture(scope="module")
+def shared(postgres, new_scene) -> Iterator:
+    with postgres.database() as url:
+        scene = new_scene(url)
+        scene.tell_story()
+        let_fire(scene.database, "watched", "HUB", severity=8)
+        yield scene
+        scene.close()
+
+
+@pytest.fixture(scope="module")
+def address(shared, tmp_path_factory) -> Iterator[str]:
+    with launched(shared, tmp_path_factory.mktemp("dashboard")) as address:
+        yield address
+
+
+@pytest.fixture
+def watch(browser, address) -> Iterator[Callable[..., Page]]:
+    contexts = []
+
+    def opened(path, shows, scheme="light") -> Page:
+        viewport = {"width": 1440, "height": 3200}
+        contexts.append(browser.new_context(viewport=viewport, color_scheme=scheme))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address + path)
+        expect(page.locator(shows).first).to_be_visible(timeout=PATIENCE)
+        wait_for_idle(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def wait_for_idle(page) -> None:
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_have_count(1, timeout=PATIENCE)
+
+
+def grave_faults(page) -> list[str]:
+    """What axe calls serious or critical. Nothing is left out: Streamlit's own is mended by us."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {node['target']} {node['html'][:200]}"
+        for fault in found
+        if fault["impact"] in GRAVE
+        for node in fault["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), [*((name, "light") for name in PAGES), ("now", "dark")]
+)
+def test_a_page_has_no_grave_fault(watch, name, scheme):
+    page = watch(*PAGES[name], scheme)
+    told = page.locator("[class*=st-key-told-]").all_text_contents()
+    expect(page.locator(".stVegaLiteChart svg.marks")).to_have_count(len(told), timeout=PATIENCE)
+    assert grave_faults(page) == []
+    assert [text for text in told if not re.search(r"\d|Nothing in this span|Too few", text)] == []
+
+
+def test_axe_finds_what_is_wrong(watch):
+    page = watch(*PAGES["documents"])
+    page.evaluate("document.querySelector('main').innerHTML += '<img src=\"data:,\">'")
+    assert [fault for fault in grave_faults(page) if fault.startswith("image-alt")]
+
+
+def tab_to(page, wanted) -> None:
+    """Press Tab until something is in focus that is ``wanted``, and can be seen to be."""
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        if wanted.evaluate_all("all => all.includes(document.activeElement)"):
+            return
+    pytest.fail(f"Tab does not lead to {wanted}")
+
+
+def test_a_cell_of_the_heatmap_is_chosen_by_keyboard(watch):
+    page = watch(*PAGES["now"])
+    tab_to(page, page.get_by_role("combobox", name="Timeline and documents of"))
+    page.keyboard.type("Financials")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("subject=topic%3AFinancials"), timeout=PATIENCE)
+    wait_for_idle(page)
+    time = page.get_by_role("combobox", name="Time of a cell")
+    tab_to(page, time)
+    page.keyboard.type("12:00")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Only 9 Mar 12:00")).to_be_visible(timeout=PATIENCE)
+    wait_for_idle(page)
+    expect(time).to_be_focused()
+    read = page.locator("[role=gridcell]").filter(has_text="Financials at 12:58")
+    expect(read.first).to_be_attached(timeout=PATIENCE)
+
+
+def test_an_alert_is_opened_from_the_list_by_keyboard(watch):
+    page = watch("alerts?run=watched", "[class*=st-key-alert-list-] canvas")
+    tab_to(page, page.locator("[class*=st-key-alert-list-] canvas"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    expect(page.locator(".st-key-alert").get_by_text("mood · HUB")).to_be_visible(timeout=PATIENCE)
+    assert "alert=" in page.url
+
+
+def test_whatever_is_in_focus_can_be_seen_to_be(watch):
+    page = watch(*PAGES["now"])
+    unseen, seen = [], 0
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        how = page.evaluate(
+            """() => {
+                const at = document.activeElement, style = getComputedStyle(at);
+                if (!at.matches('a, button, summary')) return null;
+                const bar = at.closest('[data-testid=stElementToolbar]');
+                return [at.innerText || at.ariaLabel, style.outlineStyle, style.outlineWidth,
+                    bar ? getComputedStyle(bar).opacity : '1'];
+            }"""
+        )
+        if how is not None:
+            seen += 1
+            unseen += [how] * (how[1:] != ["solid", "2px", "1"])
+    assert unseen == []
+    assert seen > 20
+
+
+def test_what_fires_is_said_once_and_the_focus_stays_where_it_is(shared, watch):
+    shared.add_documents("live", 10)
+    page = watch("?run=live", ".st-key-treemap, [class*=st-key-heatmap] svg.marks")
+    said = page.locator("[role=status][aria-live=polite]")
+    expect(said).to_have_text("No alert is firing.", timeout=PATIENCE)
+    said.evaluate(
+        """region => {
+            window.changes = [];
+            new MutationObserver(() => window.changes.push(region.textContent))
+                .observe(region, {childList: true, characterData: true, subtree: true});
+        }"""
+    )
+    chooser = page.get_by_role("combobox", name="Timeline and documents of")
+    chooser.focus()
+    shared.add_documents("live", 7, text="a later one")
+    metric = page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("17")
+    expect(metric).to_be_visible(timeout=PATIENCE)
+    shared.add_alert("live", "<b>loud", key="Macro", fired=0.5)
+    loud = "1 alert is firing: Macro · <b>loud"
+    expect(said).to_have_text(loud, timeout=PATIENCE)
+    expect(page.locator(".st-key-alert-card-0")).to_be_visible(timeout=PATIENCE)
+    shared.add_documents("live", 3, text="the last")
+    metric = page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("20")
+    expect(metric).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("window.changes") == [loud]
+    expect(chooser).to_be_focused()
