@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from alerts.lifecycle import State
-from alerts.links import alert_id
-from alerts.messages import dedup_key
-from alerts.phrases import Code, Phrase, phrase
-from alerts.reasons import Why
-from alerts.silences import silencing
+from alerts.common.links import alert_id
+from alerts.common.phrases import Code, Phrase, phrase
+from alerts.common.reasons import Why
+from alerts.conditions.lifecycle import State
+from alerts.telling.messages import dedup_key
+from alerts.telling.silences import silencing
 from store import alertlog
 from store.alert_actions import (
     Action,

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts import health
-from alerts.judging import explain, judge, read_standings, write_standings
-from alerts.notifying import tell_of
-from alerts.rules import GRID, RuleSet
+from alerts.conditions.windows import floor
+from alerts.evaluation.judging import explain, judge, read_standings, write_standings
+from alerts.rules.ruleset import GRID, RuleSet
+from alerts.telling import health
+from alerts.telling.notifying import tell_of
 from alerts.watching import watch
-from alerts.windows import floor
 from store import alertlog
 from store.alertlog import EventRow
 from store.buckets import span

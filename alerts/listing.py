@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerts.links import alert_id
+from alerts.common.links import alert_id
 from store.alert_actions import Episode, read_acknowledged
 from store.alert_list import ListedRow, read_list
 from store.database import Connection

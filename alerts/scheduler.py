@@ -14,7 +14,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from alerts.alerter import Alerter
-from alerts.sender import Sender
+from alerts.sending.sender import Sender
 from store.database import Database
 from store.errors import DatabaseUnavailableError
 

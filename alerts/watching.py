@@ -1,4 +1,4 @@
-"""Watching the pipeline of a live run: what ``alerts.health`` makes of it, written and told once.
+"""Watching the pipeline of a live run: what ``alerts.telling.health`` says of it, told once.
 
 Its events are of the wall clock and stand apart from those of rules: the digest leaves them out.
 """
@@ -6,10 +6,10 @@ Its events are of the wall clock and stand apart from those of rules: the digest
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from alerts.health import NAME, SCOPE, Health, PipelineState, Vitals, examine
-from alerts.messages import pipeline_messages
-from alerts.reasons import Why
-from alerts.rules import RuleSet
+from alerts.common.reasons import Why
+from alerts.rules.ruleset import RuleSet
+from alerts.telling.health import NAME, SCOPE, Health, PipelineState, Vitals, examine
+from alerts.telling.messages import pipeline_messages
 from store import alertlog, outbox
 from store.alertlog import EventRow, StateRow
 from store.buckets import count_documents

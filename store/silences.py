@@ -1,6 +1,6 @@
 """Silences: who asked that what is not told, from when to when. Never deleted, only ended early.
 
-Matchers are plain data here; what they match is for ``alerts.matchers``.
+Matchers are plain data here; what they match is for ``alerts.rules.matchers``.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from alerts.backtest.comparison import KnownEventsError
-from alerts.rules import RulesError
+from alerts.rules.ruleset import RulesError
 from alerts.spikes import SpikeError
 from classifier.errors import ClassifierError
 from ingest.files import FeedError

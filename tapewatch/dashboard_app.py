@@ -14,7 +14,7 @@ sys.path[:] = [folder for folder in sys.path if folder != str(Path(__file__).res
 
 import streamlit as st  # noqa: E402
 
-from alerts.rules import RuleSet  # noqa: E402
+from alerts.rules.ruleset import RuleSet  # noqa: E402
 from classifier.attribution import Explanation  # noqa: E402
 from dashboard.access.roles import Access  # noqa: E402
 from dashboard.app import prepare_page, render, render_unavailable  # noqa: E402

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from alerts.fields import RulesError
-from alerts.rules import RuleSet
+from alerts.common.fields import RulesError
+from alerts.rules.ruleset import RuleSet
 from classifier.continual.drift import DriftError
 from classifier.continual.promotion import decide, read_card
 from classifier.continual.registry import CARD_FILE, Registry, RegistryError, State, version_of

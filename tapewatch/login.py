@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from alerts.rules import duration
+from alerts.rules.ruleset import duration
 from dashboard.access.roles import EMAIL, VERIFIED, Access, Login, Role
 from tapewatch.addresses import is_loopback
 from tapewatch.settings import Settings

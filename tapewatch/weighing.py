@@ -5,7 +5,7 @@ from time import monotonic
 
 import structlog
 
-from alerts.weighing import weigh_cards
+from alerts.cards.weighing import weigh_cards
 from classifier.attribution import ExplanationError
 from store.database import Database
 from store.runs import Run

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from alerts.alerter import Alerter
-from alerts.rules import RuleSet, load_rules
+from alerts.rules.ruleset import RuleSet, load_rules
 from classifier.prediction import Prediction
 from ingest.batch import Checkpoint, Committed, Partition, ScoredBatch
 from ingest.files import FileSource

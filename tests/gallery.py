@@ -22,7 +22,7 @@ from support.browser import chromium
 from support.commands import running, tapewatch
 from support.dashboard import free_port
 
-from alerts.links import alert_id
+from alerts.common.links import alert_id
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 MOST_BYTES = 1_500_000

@@ -11,15 +11,22 @@ import msgspec
 import pytest
 import typer.main
 
-from alerts.delivery import Reason
-from alerts.lifecycle import State
-from alerts.messages import payload
-from alerts.policies import Flapping, Grouping, Inhibition, PipelinePolicy
-from alerts.reasons import Why
-from alerts.receiver_config import Receiver
-from alerts.routing import Maintenance, Matcher, Route
-from alerts.rules import CompositeRule, SpikeRule, ThresholdRule, TrendRule, load_rules, parse_rules
-from alerts.wording import NAMES
+from alerts.common.reasons import Why
+from alerts.conditions.lifecycle import State
+from alerts.receivers.config import Receiver
+from alerts.receivers.delivery import Reason
+from alerts.receivers.wording import NAMES
+from alerts.rules.policies import Flapping, Grouping, Inhibition, PipelinePolicy
+from alerts.rules.routing import Maintenance, Matcher, Route
+from alerts.rules.ruleset import (
+    CompositeRule,
+    SpikeRule,
+    ThresholdRule,
+    TrendRule,
+    load_rules,
+    parse_rules,
+)
+from alerts.telling.messages import payload
 from store.alertlog import EventRow
 from tapewatch.cli import app
 
@@ -129,7 +136,7 @@ def test_the_example_of_the_receivers_page_is_a_rules_file():
 
 
 def test_the_receivers_page_shows_addresses_and_names_as_they_are():
-    from alerts.apprise_receiver import check_url  # noqa: PLC0415
+    from alerts.receivers.services import check_url  # noqa: PLC0415
 
     addresses = re.findall(r"^export \w+_URL='(.+)'$", RECEIVERS_PAGE, re.MULTILINE)
     assert len(addresses) == 4

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.lifecycle import Reason, State
+from alerts.conditions.lifecycle import Reason, State
 from store.alertlog import EventRow
 
 WEEK = timedelta(days=7)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from alerts.evaluation import Outcome, evaluate_rules
-from alerts.explaining import count_texts
-from alerts.finders import Past, Stretch
-from alerts.histories import History
-from alerts.kinds import GRID, AnyRule, SpikeRule
-from alerts.lookback import reach
-from alerts.rules import RuleSet
-from alerts.windows import Series, floor
+from alerts.cards.explaining import count_texts
+from alerts.conditions.finders import Past, Stretch
+from alerts.conditions.histories import History
+from alerts.conditions.windows import Series, floor
+from alerts.evaluation.evaluating import Outcome, evaluate_rules
+from alerts.evaluation.lookback import reach
+from alerts.rules.kinds import GRID, AnyRule, SpikeRule
+from alerts.rules.ruleset import RuleSet
 from store.buckets import list_keys, span
 from store.database import Connection, Database
 from store.minutes import read_minutes

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from alerts.backtest.comparison import KnownEvent
 from alerts.backtest.firings import Firing
-from alerts.finders import Stretch
+from alerts.conditions.finders import Stretch
 
 LANES = 30
 """Subjects that are drawn; those with most time firing come first."""

@@ -14,11 +14,11 @@ import msgspec
 from alerts.backtest.comparison import Comparison, Judgement, KnownEvent
 from alerts.backtest.firings import Firing, firings, loads
 from alerts.backtest.history import Progress, judge_history, whole_span
-from alerts.cards import Window
-from alerts.evaluation import Moment
-from alerts.explaining import Explainer
-from alerts.finders import Stretch
-from alerts.rules import RuleSet
+from alerts.cards.card import Window
+from alerts.cards.explaining import Explainer
+from alerts.conditions.finders import Stretch
+from alerts.evaluation.evaluating import Moment
+from alerts.rules.ruleset import RuleSet
 from store.alertlog import EventRow
 from store.database import Database
 from store.digest import digest_events

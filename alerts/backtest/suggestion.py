@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from alerts.backtest.firings import WEEK, firings
 from alerts.backtest.history import Progress, Subject, over_keys
-from alerts.decisions import measured
-from alerts.evaluation import evaluate
-from alerts.finders import Stretch
-from alerts.kinds import AnyRule, CompositeRule, Metric, SpikeRule, ThresholdRule, TrendRule
-from alerts.rules import RuleSet
+from alerts.conditions.decisions import measured
+from alerts.conditions.finders import Stretch
+from alerts.evaluation.evaluating import evaluate
+from alerts.rules.kinds import AnyRule, CompositeRule, Metric, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.ruleset import RuleSet
 from store.database import Database
 
 CANDIDATES = 40

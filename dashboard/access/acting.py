@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from alerts import actions
-from alerts.matchers import check_matchers
+from alerts.rules.matchers import check_matchers
 from dashboard.access.roles import Deed, User, require
 from store.corrections import Correction, add_correction, withdraw_corrections
 from store.database import Database

@@ -11,9 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from alerts.actions import AlertView
-from alerts.matchers import MatcherError
-from alerts.rules import duration
-from alerts.silences import SilenceState, state_at
+from alerts.rules.matchers import MatcherError
+from alerts.rules.ruleset import duration
+from alerts.telling.silences import SilenceState, state_at
 from dashboard.access import acting
 from dashboard.access.acting import Actor, AlertName
 from dashboard.access.roles import AccessDeniedError, Deed

@@ -4,7 +4,7 @@ What comes out is for elements that show text as it is (``st.text``, tables, cha
 Markdown. Knows no Streamlit.
 """
 
-from alerts.text import plain
+from alerts.common.text import plain
 
 __all__ = ["DASH", "paragraphs", "plain"]
 

@@ -6,8 +6,9 @@ is shown plain.
 
 from datetime import datetime
 
-from alerts import flapping, health, rule_wording
-from alerts.phrases import Code, Phrase, recognized
+from alerts.common.phrases import Code, Phrase, recognized
+from alerts.rules import wording as rule_wording
+from alerts.telling import flapping, health
 from dashboard.common.clock import dated
 from dashboard.common.plain import plain
 from dashboard.common.words import later, say

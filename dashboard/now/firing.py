@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from alerts.cards import facts
-from alerts.links import alert_id
+from alerts.cards.card import facts
+from alerts.common.links import alert_id
 from dashboard.common.clock import lasting, times, zoned
 from dashboard.common.folding import folded
 from dashboard.common.headings import show_table

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from alerts.policies import PipelinePolicy
+from alerts.rules.policies import PipelinePolicy
 from dashboard.common.clock import in_zone, lasting, moment, place, zone_at
 from dashboard.common.plain import DASH
 from dashboard.common.view import View, is_going_on

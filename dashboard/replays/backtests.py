@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from time import monotonic
 
 from alerts.backtest.report import Result, digest_rules, run_backtest
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
 from dashboard.common.words import later
 from store.database import Database
 from store.errors import StoreError

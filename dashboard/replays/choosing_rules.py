@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from alerts.backtest.comparison import KnownEvent, KnownEventsError, parse_known_events
-from alerts.fields import RulesError
-from alerts.rule_wording import condition, length
-from alerts.rules import RuleSet, locate_mistakes
+from alerts.common.fields import RulesError
+from alerts.rules.ruleset import RuleSet, locate_mistakes
+from alerts.rules.wording import condition, length
 from dashboard.common.choices import linked, publish
 from dashboard.common.frame import segments
 from dashboard.common.headings import show_table

@@ -14,7 +14,7 @@ import pandas as pd
 
 from alerts.backtest.comparison import KnownEvent
 from alerts.backtest.firings import Firing
-from alerts.finders import Stretch
+from alerts.conditions.finders import Stretch
 from dashboard.common.charts import draw, milliseconds, time_axis
 from dashboard.common.clock import dated
 from dashboard.common.plain import plain

@@ -18,9 +18,9 @@ from alerts.actions import (
     unacknowledge,
     view_alert,
 )
-from alerts.matchers import MatcherError, parse_matchers
-from alerts.rules import duration
-from alerts.silences import state_at
+from alerts.rules.matchers import MatcherError, parse_matchers
+from alerts.rules.ruleset import duration
+from alerts.telling.silences import state_at
 from dashboard.common.plain import plain
 from store.alert_actions import ActionRow, read_actions
 from store.alertlog import read_alerts

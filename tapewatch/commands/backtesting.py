@@ -26,8 +26,8 @@ from alerts.backtest.report import (
     run_backtest,
     strongest,
 )
-from alerts.messages import line
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
+from alerts.telling.messages import line
 from store.database import Database
 from store.runs import LIVE, Run
 from tapewatch import console

@@ -10,9 +10,9 @@ from typing import Annotated
 import structlog
 import typer
 
-from alerts.messages import line
 from alerts.scheduler import AlertSchedule
-from alerts.sender import Sender
+from alerts.sending.sender import Sender
+from alerts.telling.messages import line
 from ingest.files import FeedFile
 from ingest.kafka import KafkaSource, list_partitions
 from ingest.observing import Unobserved

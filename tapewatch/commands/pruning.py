@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alerts.rules import duration
+from alerts.rules.ruleset import duration
 from store.runs import LIVE
 from tapewatch import console
 from tapewatch.commands.options import Json, RulesFile, RunName

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from alerts.delivery import Answer, DeliveryError, Reason
-from alerts.notices import trial_message
-from alerts.receiver_config import Receiver
-from alerts.receivers import open_channel
-from alerts.rules import RulesError, RuleSet
-from alerts.text import plain
+from alerts.common.text import plain
+from alerts.receivers.channels import open_channel
+from alerts.receivers.config import Receiver
+from alerts.receivers.delivery import Answer, DeliveryError, Reason
+from alerts.rules.ruleset import RulesError, RuleSet
+from alerts.sending.notices import trial_message
 from store import outbox
 from store.database import Database
 from store.delivery_log import LoggedMessage, count_by_receiver, read_messages

@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from alerts.messages import line
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
+from alerts.telling.messages import line
 from dashboard.launch import streamlit_arguments
 from ingest.batch import Committed
 from ingest.files import FeedFile

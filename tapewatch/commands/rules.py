@@ -9,8 +9,8 @@ import typer
 
 from alerts.backtest.history import whole_span
 from alerts.backtest.suggestion import Suggestion, suggest
-from alerts.kinds import AnyRule
-from alerts.rule_wording import condition, length
+from alerts.rules.kinds import AnyRule
+from alerts.rules.wording import condition, length
 from store.runs import LIVE
 from tapewatch import console
 from tapewatch.commands.options import Json, RulesFile, RunName

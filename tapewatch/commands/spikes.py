@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from alerts.rules import duration
+from alerts.rules.ruleset import duration
 from alerts.spikes import Detector, Kind, Parameters, Reason, Sides, SpikeError, Verdict
 from tapewatch import console
 from tapewatch.commands.options import Json

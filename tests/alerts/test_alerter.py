@@ -9,8 +9,8 @@ from support.alerting import MINUTE, NOON, RULE, at, open_run
 
 import alerts.alerter
 from alerts.alerter import Alerter, partition_time
-from alerts.policies import Grouping
-from alerts.rules import Metric, NoData, RuleSet, ThresholdRule
+from alerts.rules.policies import Grouping
+from alerts.rules.ruleset import Metric, NoData, RuleSet, ThresholdRule
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document

@@ -12,7 +12,7 @@ from alerts.backtest.comparison import (
     read_known_events,
 )
 from alerts.backtest.firings import Firing
-from alerts.lifecycle import Reason, State
+from alerts.conditions.lifecycle import Reason, State
 from store.alertlog import EventRow
 
 START = datetime(2026, 3, 9, tzinfo=UTC)

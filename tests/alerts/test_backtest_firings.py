@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerts.backtest.firings import WEEK, Load, firings, loads
-from alerts.lifecycle import Reason, State
+from alerts.conditions.lifecycle import Reason, State
 from store.alertlog import EventRow
 
 START = datetime(2026, 3, 9, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from alerts.backtest import history
 from alerts.backtest.comparison import KnownEvent, KnownEventsError, parse_known_events
 from alerts.backtest.report import digest_rules, known_within, run_backtest
-from alerts.finders import Stretch
-from alerts.rules import RulesError, locate_mistakes, parse_rules
+from alerts.conditions.finders import Stretch
+from alerts.rules.ruleset import RulesError, locate_mistakes, parse_rules
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import ScoredBatch

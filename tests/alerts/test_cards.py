@@ -13,10 +13,9 @@ from sqlalchemy import func, select
 from support.alerting import MINUTE, NOON, RULE, SCARE, at, commit_drawn
 
 import alerts.alerter
-import alerts.explaining
-import alerts.judging
 from alerts.alerter import Alerter
-from alerts.cards import (
+from alerts.cards import explaining
+from alerts.cards.card import (
     MOST_DRIVERS,
     Missing,
     Window,
@@ -29,8 +28,9 @@ from alerts.cards import (
     normalized,
     oldest_of,
 )
-from alerts.policies import Grouping
-from alerts.rules import RuleSet
+from alerts.evaluation import judging
+from alerts.rules.policies import Grouping
+from alerts.rules.ruleset import RuleSet
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch
 from ingest.document import Document
@@ -312,7 +312,7 @@ def test_what_ends_has_no_card_and_what_is_repeated_has_that_of_its_firing(datab
 
 
 def test_more_than_a_step_explains_are_left_without_a_card_and_say_so(database, run, monkeypatch):
-    monkeypatch.setattr(alerts.judging, "chosen", lambda happened: chosen(happened, limit=2))
+    monkeypatch.setattr(judging, "chosen", lambda happened: chosen(happened, limit=2))
     rules = tuple(replace(RULE, name=f"r{i}", severity=i) for i in range(1, 5))
     commit_drawn(database, run, "====-----")
 
@@ -326,9 +326,9 @@ def test_more_than_a_step_explains_are_left_without_a_card_and_say_so(database, 
 
 
 def test_firings_of_one_window_share_one_look_at_it(database, run, monkeypatch):
-    looks, real = [], alerts.explaining.read_evidence
+    looks, real = [], explaining.read_evidence
     monkeypatch.setattr(
-        alerts.explaining, "read_evidence", lambda *given: looks.append(given[2:]) or real(*given)
+        explaining, "read_evidence", lambda *given: looks.append(given[2:]) or real(*given)
     )
     rules = tuple(replace(RULE, name=f"r{i}") for i in range(20))
     commit_drawn(database, run, "====-----")
@@ -356,8 +356,8 @@ def test_two_alerters_at_once_keep_each_card_once(database, run):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (alerts.explaining, "read_evidence"),
-        (alerts.judging, "write_cards"),
+        (explaining, "read_evidence"),
+        (judging, "write_cards"),
         (alerts.alerter, "explain"),
         (alerts.alerter, "tell_of"),
     ],

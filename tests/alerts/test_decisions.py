@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.decisions import find, measure
-from alerts.lifecycle import Reason, Standing, State, advance
-from alerts.rules import Metric, ThresholdRule
+from alerts.conditions.decisions import find, measure
+from alerts.conditions.lifecycle import Reason, Standing, State, advance
+from alerts.rules.ruleset import Metric, ThresholdRule
 from store.buckets import Sums
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

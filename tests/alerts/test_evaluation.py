@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import alerts.evaluation
-from alerts.coverage import coverage
-from alerts.decisions import find
-from alerts.evaluation import evaluate, removed
-from alerts.lifecycle import Reason, Standing, State, advance
-from alerts.rules import Metric, NoData, ThresholdRule
-from alerts.windows import Series
+import alerts.evaluation.evaluating
+from alerts.conditions.coverage import coverage
+from alerts.conditions.decisions import find
+from alerts.conditions.lifecycle import Reason, Standing, State, advance
+from alerts.conditions.windows import Series
+from alerts.evaluation.evaluating import evaluate, removed
+from alerts.rules.ruleset import Metric, NoData, ThresholdRule
 from store.buckets import Sums
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -256,7 +256,7 @@ def test_a_key_that_cannot_be_judged_is_in_error_and_harms_no_other(monkeypatch)
             raise ZeroDivisionError("no such share")
         return advance(rule, finding, standing, now)
 
-    monkeypatch.setattr(alerts.evaluation, "advance", brittle)
+    monkeypatch.setattr(alerts.evaluation.evaluating, "advance", brittle)
     outcome = evaluate(judged, {"bad": drawn("=#====="), "k": drawn("---")}, {}, at(0), at(7))
 
     told = {key: [(e.at, e.state) for e in outcome.events if e.key == key] for key in ("bad", "k")}

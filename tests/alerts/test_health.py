@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.health import PipelineReason, PipelineState, Vitals, examine
-from alerts.policies import PipelinePolicy
+from alerts.rules.policies import PipelinePolicy
+from alerts.telling.health import PipelineReason, PipelineState, Vitals, examine
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

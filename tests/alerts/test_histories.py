@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.evaluation import evaluate
-from alerts.histories import History
-from alerts.rules import Metric, NoData, ThresholdRule
-from alerts.windows import EPOCH, MINUTE, Series
+from alerts.conditions.histories import History
+from alerts.conditions.windows import EPOCH, MINUTE, Series
+from alerts.evaluation.evaluating import evaluate
+from alerts.rules.ruleset import Metric, NoData, ThresholdRule
 from store.buckets import Sums
 from store.minutes import Minutes
 

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.kinds import CompositeRule, SpikeRule, ThresholdRule, TrendRule
-from alerts.rules import RulesError, load_rules, parse_rules
+from alerts.rules.kinds import CompositeRule, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.ruleset import RulesError, load_rules, parse_rules
 
 HOUR = timedelta(hours=1)
 

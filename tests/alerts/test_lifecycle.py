@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.lifecycle import Condition, Finding, Reason, Standing, State, advance, failed
-from alerts.rules import Metric, ThresholdRule
+from alerts.conditions.lifecycle import Condition, Finding, Reason, Standing, State, advance, failed
+from alerts.rules.ruleset import Metric, ThresholdRule
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

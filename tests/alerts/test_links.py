@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from alerts.fields import RulesError
-from alerts.links import alert_id, alert_link, is_address, subject_link
-from alerts.rules import parse_rules
+from alerts.common.fields import RulesError
+from alerts.common.links import alert_id, alert_link, is_address, subject_link
+from alerts.rules.ruleset import parse_rules
 
 HOSTILE = "evil](javascript:alert(1)) <!channel> &x=\n"
 

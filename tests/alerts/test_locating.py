@@ -1,7 +1,7 @@
 import pytest
 
-from alerts.locating import line_of
-from alerts.rules import RulesError, load_rules
+from alerts.common.locating import line_of
+from alerts.rules.ruleset import RulesError, load_rules
 
 FILE = """\
 # a file

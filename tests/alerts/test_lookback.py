@@ -6,11 +6,11 @@ from support.alerting import MINUTE, at, commit_drawn
 
 from alerts.alerter import Alerter
 from alerts.backtest.history import judge_history, whole_span
-from alerts.finders import Stretch
-from alerts.judging import judge
-from alerts.kinds import CompositeRule, Metric, NoData, SpikeRule, ThresholdRule, TrendRule
-from alerts.lookback import merged, read_series
-from alerts.rules import RuleSet
+from alerts.conditions.finders import Stretch
+from alerts.evaluation.judging import judge
+from alerts.evaluation.lookback import merged, read_series
+from alerts.rules.kinds import CompositeRule, Metric, NoData, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.ruleset import RuleSet
 from store import alertlog, runs
 from store.cards import read_cards_of_alert
 from store.digest import digest, digest_events

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.flapping import is_flapping, recorded, steady_at
-from alerts.matchers import MatcherError, check_matchers, matches, parse_matchers
-from alerts.policies import Flapping
-from alerts.silences import boundaries, silencing, state_at
+from alerts.rules.matchers import MatcherError, check_matchers, matches, parse_matchers
+from alerts.rules.policies import Flapping
+from alerts.telling.flapping import is_flapping, recorded, steady_at
+from alerts.telling.silences import boundaries, silencing, state_at
 from store.silences import Silence
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -13,13 +13,13 @@ from sqlalchemy import select, update
 from support.alerting import MINUTE, NOON, RULE, SCARE, at, commit_drawn, open_run
 
 import alerts.alerter
-import alerts.notifying
+import alerts.telling.notifying
 from alerts import actions
 from alerts.alerter import Alerter
-from alerts.links import alert_id, alert_link
-from alerts.policies import Grouping, Inhibition, PipelinePolicy
-from alerts.routing import Maintenance, Route
-from alerts.rules import NoData, Receiver, RuleSet, SpikeRule
+from alerts.common.links import alert_id, alert_link
+from alerts.rules.policies import Grouping, Inhibition, PipelinePolicy
+from alerts.rules.routing import Maintenance, Route
+from alerts.rules.ruleset import NoData, Receiver, RuleSet, SpikeRule
 from store import runs
 from store.alert_actions import read_acknowledged, read_actions
 from store.alertlog import read_alerts
@@ -348,10 +348,10 @@ def test_notifications_do_not_depend_on_batches_or_steps(database, run, monkeypa
 STEPS = [
     (alerts.alerter, "write_standings"),
     (alerts.alerter.alertlog, "append_events"),
-    (alerts.notifying, "write_tellings"),
-    (alerts.notifying, "write_groups"),
-    (alerts.notifying, "append_notifications"),
-    (alerts.notifying.outbox, "post"),
+    (alerts.telling.notifying, "write_tellings"),
+    (alerts.telling.notifying, "write_groups"),
+    (alerts.telling.notifying, "append_notifications"),
+    (alerts.telling.notifying.outbox, "post"),
     (alerts.alerter.alertlog, "move_cursor"),
 ]
 

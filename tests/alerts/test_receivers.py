@@ -10,11 +10,11 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 from support.hooks import Reply, hook_server
 
-from alerts.delivery import DeliveryError, Reason
-from alerts.fields import Secret
-from alerts.notices import failure_notices, trial_message
-from alerts.receivers import Console, open_channel
-from alerts.rules import Receiver, RulesError, parse_rules
+from alerts.common.fields import Secret
+from alerts.receivers.channels import Console, open_channel
+from alerts.receivers.delivery import DeliveryError, Reason
+from alerts.rules.ruleset import Receiver, RulesError, parse_rules
+from alerts.sending.notices import failure_notices, trial_message
 from store.outbox import DEAD, Attempt, Message
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from alerts.messages import messages_for
-from alerts.routing import Maintenance, Route, receivers_of, suppression
-from alerts.rules import RulesError, parse_rules
+from alerts.rules.routing import Maintenance, Route, receivers_of, suppression
+from alerts.rules.ruleset import RulesError, parse_rules
+from alerts.telling.messages import messages_for
 from store.alertlog import EventRow
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)  # a Tuesday

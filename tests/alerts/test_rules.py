@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 import tapewatch.demo.write_feed as demo
-from alerts.policies import Grouping
-from alerts.rules import Metric, RulesError, duration, load_rules, parse_rules
+from alerts.rules.policies import Grouping
+from alerts.rules.ruleset import Metric, RulesError, duration, load_rules, parse_rules
 
 MINUTE = timedelta(minutes=1)
 

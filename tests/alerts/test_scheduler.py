@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 from support.commands import wait_until
 
 from alerts.alerter import Alerter
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
 from alerts.scheduler import AlertSchedule, guarded_tick
-from alerts.sender import Sender
+from alerts.sending.sender import Sender
 from store import alertlog, outbox, runs
 from store.alertlog import EventRow
 from store.database import Database

@@ -14,13 +14,13 @@ from sqlalchemy import delete, select
 from standardwebhooks import Webhook as Verifier
 from support.hooks import Reply, hook_server
 
-from alerts.delivery import FIRST_PAUSE, LONGEST_PAUSE, DeliveryError, pause
-from alerts.fields import Secret
-from alerts.messages import messages_for
-from alerts.receivers import Console, Webhook
-from alerts.routing import Maintenance
-from alerts.rules import Metric, Receiver, RuleSet, ThresholdRule
-from alerts.sender import Sender
+from alerts.common.fields import Secret
+from alerts.receivers.channels import Console, Webhook
+from alerts.receivers.delivery import FIRST_PAUSE, LONGEST_PAUSE, DeliveryError, pause
+from alerts.rules.routing import Maintenance
+from alerts.rules.ruleset import Metric, Receiver, RuleSet, ThresholdRule
+from alerts.sending.sender import Sender
+from alerts.telling.messages import messages_for
 from store import alertlog, delivery_log, outbox, receivers, runs
 from store.alertlog import EventRow
 from store.schema import deliveries

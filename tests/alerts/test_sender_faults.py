@@ -21,8 +21,8 @@ from support.commands import ROOT, environment
 from support.hooks import Reply, hook_server
 from support.postgres import PostgresServer
 
-from alerts.rules import Receiver, RuleSet
-from alerts.sender import Sender
+from alerts.rules.ruleset import Receiver, RuleSet
+from alerts.sending.sender import Sender
 from store import outbox, receivers
 from store.database import Database
 from store.errors import DatabaseUnavailableError

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.evaluation import evaluate
-from alerts.finders import Past
-from alerts.histories import History
-from alerts.kinds import Metric, NoData, SpikeRule
-from alerts.spiking import SpikeFinder
-from alerts.windows import MINUTE, Series, minute_of, moment_of
+from alerts.conditions.finders import Past
+from alerts.conditions.histories import History
+from alerts.conditions.spiking import SpikeFinder
+from alerts.conditions.windows import MINUTE, Series, minute_of, moment_of
+from alerts.evaluation.evaluating import evaluate
+from alerts.rules.kinds import Metric, NoData, SpikeRule
 from store.buckets import Sums
 from store.minutes import Minutes
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from alerts.book import ACTIVE, Book, Happened, Orders
-from alerts.lifecycle import State
-from alerts.policies import Flapping, Grouping, Inhibition
-from alerts.receiver_config import Receiver
-from alerts.routing import Route
-from alerts.rules import Metric, RuleSet, ThresholdRule
-from alerts.telling import tell
+from alerts.conditions.lifecycle import State
+from alerts.receivers.config import Receiver
+from alerts.rules.policies import Flapping, Grouping, Inhibition
+from alerts.rules.routing import Route
+from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule
+from alerts.telling.book import ACTIVE, Book, Happened, Orders
+from alerts.telling.walking import tell
 from store.alertlog import EventRow
 from store.silences import Silence
 

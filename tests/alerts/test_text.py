@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.text import inert, plain
+from alerts.common.text import inert, plain
 
 HOSTILE = (
     "<!channel> <@U123> @everyone @here **bold** `code` ~~x~~ [click](https://evil.example) "

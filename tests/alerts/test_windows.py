@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.windows import EPOCH, Series, floor, next_point, series_by_key
+from alerts.conditions.windows import EPOCH, Series, floor, next_point, series_by_key
 from store.buckets import Sums
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -2,8 +2,8 @@ import string
 
 import pytest
 
-from alerts.fields import RulesError
-from alerts.wording import NAMES, load_template, render, shipped
+from alerts.common.fields import RulesError
+from alerts.receivers.wording import NAMES, load_template, render, shipped
 
 ALERT = {
     "type": "alert.firing",

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from alerts.cards import Card, Window, make_card, oldest_of
-from alerts.lifecycle import State
-from alerts.messages import messages_for
-from alerts.rules import Metric, Receiver, RuleSet, ThresholdRule
+from alerts.cards.card import Card, Window, make_card, oldest_of
+from alerts.conditions.lifecycle import State
+from alerts.rules.ruleset import Metric, Receiver, RuleSet, ThresholdRule
+from alerts.telling.messages import messages_for
 from classifier.labels import SENTIMENTS, TOPICS
 from ingest.batch import Advance, Checkpoint, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Reason

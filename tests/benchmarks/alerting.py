@@ -17,7 +17,7 @@ from measuring import summary
 from sqlalchemy import text
 
 from alerts.alerter import Alerter
-from alerts.rules import GRID, Metric, RuleSet, SpikeRule, ThresholdRule
+from alerts.rules.ruleset import GRID, Metric, RuleSet, SpikeRule, ThresholdRule
 from store.alertlog import move_cursor
 from store.database import Database
 from store.embedded import EmbeddedPostgres

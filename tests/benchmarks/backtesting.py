@@ -17,8 +17,8 @@ from measuring import summary
 from sqlalchemy import text
 
 from alerts.backtest.history import judge_history, whole_span
-from alerts.kinds import AnyRule
-from alerts.rules import Metric, RuleSet, SpikeRule, ThresholdRule
+from alerts.rules.kinds import AnyRule
+from alerts.rules.ruleset import Metric, RuleSet, SpikeRule, ThresholdRule
 from store.database import Database
 from store.embedded import EmbeddedPostgres
 from store.runs import Run

@@ -19,7 +19,7 @@ from measuring import in_turn, ratio, summary
 from rivals import OnnxModel, pipeline_of
 from texts import feed_path, feed_texts, long_tailed
 
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
 from classifier.engine import Engine
 from store.database import Database
 from store.embedded import EmbeddedPostgres

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from support.alerting import let_fire
 from support.dashboard import launched
 
-from alerts.links import alert_id
+from alerts.common.links import alert_id
 
 PATIENCE = 60_000
 GRAVE = {"serious", "critical"}

@@ -8,8 +8,8 @@ from support.alerting import at, let_fire
 from support.pages import fine, open_at, texts
 
 from alerts.actions import view_alert
-from alerts.links import alert_id
-from alerts.matchers import matches
+from alerts.common.links import alert_id
+from alerts.rules.matchers import matches
 from dashboard.access.roles import Access, Role
 from dashboard.alerts.forms import literally
 from store.alert_actions import read_actions

@@ -10,9 +10,9 @@ from support.pages import fine, linked, open_at, texts
 
 from alerts.actions import acknowledge, comment_on
 from alerts.alerter import Alerter
-from alerts.links import alert_id
-from alerts.receiver_config import Receiver
-from alerts.rules import Metric, RuleSet, ThresholdRule
+from alerts.common.links import alert_id
+from alerts.receivers.config import Receiver
+from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from dashboard.alerts.page import since
 from dashboard.common import reading

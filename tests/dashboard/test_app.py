@@ -8,8 +8,8 @@ import pytest
 import streamlit as st
 from support.pages import fine, linked, open_at, texts
 
-from alerts.cards import Window, make_card
-from alerts.rules import Metric, ThresholdRule
+from alerts.cards.card import Window, make_card
+from alerts.rules.ruleset import Metric, ThresholdRule
 from dashboard.common.plain import plain
 from store import views
 from store.alertlog import EventRow

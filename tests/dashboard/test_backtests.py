@@ -7,8 +7,8 @@ from threading import Event
 import pytest
 
 from alerts.backtest.report import Result
-from alerts.finders import Stretch
-from alerts.rules import parse_rules
+from alerts.conditions.finders import Stretch
+from alerts.rules.ruleset import parse_rules
 from dashboard.replays.backtests import KEPT, Backtests, Stage, make_rules
 from store.errors import DatabaseUnavailableError
 

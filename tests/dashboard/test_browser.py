@@ -14,8 +14,8 @@ from support.dashboard import launched
 from typer.testing import CliRunner
 
 from alerts import actions
-from alerts.links import alert_id
-from alerts.wording import render, shipped
+from alerts.common.links import alert_id
+from alerts.receivers.wording import render, shipped
 from store.corrections import read_corrections
 from store.runs import find_run
 from tapewatch.commands import alerting

@@ -13,9 +13,9 @@ from support.pages import fine, linked, open_at, texts
 from alerts.backtest.comparison import compare
 from alerts.backtest.firings import Firing
 from alerts.backtest.report import Result
-from alerts.fields import RulesError
-from alerts.finders import Stretch
-from alerts.rules import locate_mistakes
+from alerts.common.fields import RulesError
+from alerts.conditions.finders import Stretch
+from alerts.rules.ruleset import locate_mistakes
 from dashboard.replays import comparing
 from dashboard.replays.backtests import Backtests, Stage
 from dashboard.replays.choosing_rules import LARGEST_RULES

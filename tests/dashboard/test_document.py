@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from support.pages import fine, texts
 
-from alerts.rules import parse_rules
+from alerts.rules.ruleset import parse_rules
 from classifier.attribution import Explanation, ExplanationError, Word
 from dashboard.access.roles import Role, Standing, User
 from dashboard.common.plain import plain

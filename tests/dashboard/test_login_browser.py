@@ -7,7 +7,7 @@ from support.dashboard import free_port, launched
 from support.identity import CLIENT, SECRET, identity_provider
 
 from alerts.actions import view_alert
-from alerts.links import alert_id
+from alerts.common.links import alert_id
 from store.runs import find_run
 
 PATIENCE = 60_000

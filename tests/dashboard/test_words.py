@@ -13,11 +13,15 @@ from support.pages import fine, linked, open_at, texts
 
 import alerts
 import dashboard
-from alerts import delivery, health, kinds, lifecycle, reasons, routing
-from alerts.cards import Missing, facts
-from alerts.links import alert_id
-from alerts.phrases import phrase, recognized
-from alerts.rule_wording import condition
+from alerts.cards.card import Missing, facts
+from alerts.common import reasons
+from alerts.common.links import alert_id
+from alerts.common.phrases import phrase, recognized
+from alerts.conditions import lifecycle
+from alerts.receivers import delivery
+from alerts.rules import kinds, routing
+from alerts.rules.wording import condition
+from alerts.telling import health
 from dashboard.common import clock, words
 from dashboard.common.headings import HEADINGS
 from dashboard.common.preferences import LANGUAGES, Preferences, browser_language

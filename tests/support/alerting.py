@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from alerts.alerter import Alerter
-from alerts.rules import Metric, RuleSet, ThresholdRule
+from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch

@@ -10,9 +10,9 @@ import signal
 import sys
 from datetime import UTC, datetime
 
-from alerts import receivers
-from alerts.rules import Receiver, RuleSet
-from alerts.sender import Sender
+from alerts.receivers import channels as receivers
+from alerts.rules.ruleset import Receiver, RuleSet
+from alerts.sending.sender import Sender
 from store import outbox
 from store.database import Database
 

@@ -10,7 +10,7 @@ from support.alerting import MINUTE, at, commit_drawn
 from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
-from alerts.rules import Metric, RuleSet, ThresholdRule
+from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch

@@ -8,7 +8,7 @@ import pytest
 from support.commands import tapewatch
 
 from alerts.alerter import Alerter
-from alerts.rules import load_rules
+from alerts.rules.ruleset import load_rules
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Partition, ScoredBatch

@@ -14,7 +14,7 @@ from support.commands import ROOT
 from support.sources import BatchByBatch
 from support.tiny_weights import FILLERS, write_weights
 
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
 from classifier.continual.registry import REGISTRY_FILE, DamagedRegistryError, Note, Registry
 from classifier.engine import Engine
 from classifier.labels import Labels

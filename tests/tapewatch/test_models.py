@@ -9,7 +9,7 @@ from support.public_sets import PublicSets
 from support.tiny_weights import write_weights
 from typer.testing import CliRunner
 
-from alerts.rules import parse_rules
+from alerts.rules.ruleset import parse_rules
 from classifier.continual.registry import (
     NoChallengerError,
     NothingToRollBackError,

@@ -13,7 +13,7 @@ from support.commands import wait_until
 from typer.testing import CliRunner
 
 from alerts.alerter import Alerter
-from alerts.rules import Metric, RuleSet, ThresholdRule
+from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from classifier.prediction import Prediction
 from ingest.batch import Advance, Checkpoint, Committed, DeadLetter, Partition, Record, ScoredBatch

@@ -9,7 +9,7 @@ from support.checks import buckets_equal_recount
 from support.tiny_weights import FILLERS, write_weights
 from typer.testing import CliRunner
 
-from alerts.rules import RuleSet
+from alerts.rules.ruleset import RuleSet
 from classifier.engine import Engine
 from store.digest import digest
 from store.runs import delete_run, find_run
