@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alerts.cards.card import facts
+from alerts.cards.wording import facts
 from dashboard.common.plain import plain
 from tapewatch import console
 

@@ -17,7 +17,8 @@ from alerts.conditions.histories import History
 from alerts.conditions.windows import Series, floor
 from alerts.evaluation.evaluating import Outcome, evaluate_rules
 from alerts.evaluation.lookback import reach
-from alerts.rules.kinds import GRID, AnyRule, SpikeRule
+from alerts.rules.kinds import AnyRule, SpikeRule
+from alerts.rules.rule import GRID
 from alerts.rules.ruleset import RuleSet
 from store.buckets import list_keys, span
 from store.database import Connection, Database

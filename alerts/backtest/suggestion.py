@@ -16,7 +16,8 @@ from alerts.backtest.history import Progress, Subject, over_keys
 from alerts.conditions.decisions import measured
 from alerts.conditions.finders import Stretch
 from alerts.evaluation.evaluating import evaluate
-from alerts.rules.kinds import AnyRule, CompositeRule, Metric, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.kinds import AnyRule, CompositeRule, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.rule import Metric
 from alerts.rules.ruleset import RuleSet
 from store.database import Database
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from alerts.cards.card import Card, Window, different_texts, make_card, together
-from alerts.rules.kinds import Metric, SpikeRule
+from alerts.rules.kinds import SpikeRule
+from alerts.rules.rule import Metric
 from alerts.rules.ruleset import RuleSet
 from store.alertlog import EventRow
 from store.cards import Evidence, Position, read_evidence

@@ -13,7 +13,8 @@ from datetime import datetime
 from alerts.conditions.decisions import Coverage
 from alerts.conditions.lifecycle import Condition, Finding, Standing, State
 from alerts.conditions.windows import ceiling
-from alerts.rules.kinds import USUAL_SEVERITY, CompositeRule
+from alerts.rules.kinds import CompositeRule
+from alerts.rules.rule import USUAL_SEVERITY
 from alerts.rules.ruleset import RuleSet
 from store.alertlog import EventRow
 

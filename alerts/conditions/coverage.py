@@ -8,7 +8,7 @@ from datetime import datetime
 from alerts.conditions.decisions import Coverage
 from alerts.conditions.lifecycle import Standing, State
 from alerts.conditions.windows import MINUTE, Series
-from alerts.rules.kinds import NoData, Rule
+from alerts.rules.rule import NoData, Rule
 
 
 def coverage(rule: Rule, series: Series, standing: Standing | None, now: datetime) -> Coverage:

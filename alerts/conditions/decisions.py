@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from alerts.conditions.lifecycle import Condition, Finding
 from alerts.conditions.windows import MINUTE, Series
-from alerts.rules.kinds import Metric, ThresholdRule
+from alerts.rules.kinds import ThresholdRule
+from alerts.rules.rule import Metric
 from classifier.prediction import SCALE
 from store.buckets import Sums
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from alerts.conditions.decisions import Coverage, measure, unjudged
 from alerts.conditions.lifecycle import Condition, Finding, Usual
 from alerts.conditions.windows import MINUTE, Series, minute_of, moment_of
-from alerts.rules.kinds import DAY, Metric, SpikeRule
+from alerts.rules.kinds import SpikeRule
+from alerts.rules.rule import DAY, Metric
 from alerts.spikes import seasonal, tails
 from alerts.spikes.families import BetaBinomial
 from alerts.spikes.seasonal import Baseline, Earlier

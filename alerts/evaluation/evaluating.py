@@ -28,7 +28,8 @@ from alerts.conditions.lifecycle import (
     grows,
 )
 from alerts.conditions.windows import Series, floor, next_point
-from alerts.rules.kinds import GRID, AnyRule, CompositeRule, NoData
+from alerts.rules.kinds import AnyRule, CompositeRule
+from alerts.rules.rule import GRID, NoData
 from alerts.rules.ruleset import RuleSet, members_first
 from store.alertlog import EventRow
 

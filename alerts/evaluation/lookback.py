@@ -13,8 +13,9 @@ from functools import partial
 from alerts.cards.explaining import count_texts
 from alerts.conditions.finders import NOTHING_PAST, Past, Stretch
 from alerts.conditions.windows import Series, combined, floor, next_point, series_by_key
-from alerts.rules.kinds import DAY, AnyRule, SpikeRule
+from alerts.rules.kinds import AnyRule, SpikeRule
 from alerts.rules.overrides import variants
+from alerts.rules.rule import DAY
 from store.buckets import MinuteRow, read_scope, read_spans, span
 from store.database import Connection
 

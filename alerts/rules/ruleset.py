@@ -16,17 +16,7 @@ from alerts.common.fields import RulesError, duration
 from alerts.common.links import is_address
 from alerts.common.locating import line_of
 from alerts.receivers.config import CONSOLE, Receiver, resolve
-from alerts.rules.kinds import (
-    GRID,
-    AnyRule,
-    CompositeRule,
-    Metric,
-    NoData,
-    Rule,
-    SpikeRule,
-    ThresholdRule,
-    TrendRule,
-)
+from alerts.rules.kinds import AnyRule, CompositeRule, SpikeRule, ThresholdRule, TrendRule
 from alerts.rules.overrides import resolve_overrides, variants
 from alerts.rules.policies import (
     Flapping,
@@ -37,6 +27,7 @@ from alerts.rules.policies import (
     matcher_fault,
 )
 from alerts.rules.routing import Maintenance, Route, check_routing
+from alerts.rules.rule import GRID, Metric, NoData, Rule
 from alerts.rules.watchlists import read_watchlist
 
 __all__ = [

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
-from alerts.cards.card import brief
+from alerts.cards.wording import brief
 from alerts.common.links import alert_link, subject_link
 from alerts.common.reasons import Why
 from alerts.common.text import inert

@@ -14,8 +14,9 @@ from alerts.common.phrases import phrase
 from alerts.common.reasons import Why
 from alerts.conditions.lifecycle import State
 from alerts.conditions.windows import floor
-from alerts.rules.kinds import GRID, AnyRule
+from alerts.rules.kinds import AnyRule
 from alerts.rules.routing import receivers_of
+from alerts.rules.rule import GRID
 from alerts.rules.ruleset import RuleSet
 from alerts.telling import flapping, grouping, inhibition
 from alerts.telling.book import ACTIVE, Book, Happened, Notice, Orders, active, as_told, audiences

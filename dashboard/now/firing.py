@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from alerts.cards.card import facts
+from alerts.cards.wording import facts
 from alerts.common.links import alert_id
 from dashboard.common.clock import lasting, times, zoned
 from dashboard.common.folding import folded

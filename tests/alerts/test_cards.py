@@ -19,15 +19,14 @@ from alerts.cards.card import (
     MOST_DRIVERS,
     Missing,
     Window,
-    brief,
     chosen,
     drivers_of,
-    facts,
     is_explained,
     make_card,
     normalized,
     oldest_of,
 )
+from alerts.cards.wording import brief, facts
 from alerts.evaluation import judging
 from alerts.rules.policies import Grouping
 from alerts.rules.ruleset import RuleSet

@@ -9,7 +9,8 @@ from alerts.backtest.history import judge_history, whole_span
 from alerts.conditions.finders import Stretch
 from alerts.evaluation.judging import judge
 from alerts.evaluation.lookback import merged, read_series
-from alerts.rules.kinds import CompositeRule, Metric, NoData, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.kinds import CompositeRule, SpikeRule, ThresholdRule, TrendRule
+from alerts.rules.rule import Metric, NoData
 from alerts.rules.ruleset import RuleSet
 from store import alertlog, runs
 from store.cards import read_cards_of_alert

@@ -10,7 +10,8 @@ from alerts.conditions.histories import History
 from alerts.conditions.spiking import SpikeFinder
 from alerts.conditions.windows import MINUTE, Series, minute_of, moment_of
 from alerts.evaluation.evaluating import evaluate
-from alerts.rules.kinds import Metric, NoData, SpikeRule
+from alerts.rules.kinds import SpikeRule
+from alerts.rules.rule import Metric, NoData
 from store.buckets import Sums
 from store.minutes import Minutes
 

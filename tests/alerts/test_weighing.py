@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from support.alerting import RULE, SCARE, at, commit_drawn
 
 from alerts.alerter import Alerter
-from alerts.cards.card import facts
 from alerts.cards.weighing import LEAST_WEIGHT, MOST_WORDS, heaviest, weigh_cards
+from alerts.cards.wording import facts
 from alerts.rules.ruleset import RuleSet
 from classifier.attribution import Explanation, Word
 from store.cards import forget_documents, read_cards_of_alert

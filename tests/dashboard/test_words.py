@@ -13,7 +13,8 @@ from support.pages import fine, linked, open_at, texts
 
 import alerts
 import dashboard
-from alerts.cards.card import Missing, facts
+from alerts.cards.card import Missing
+from alerts.cards.wording import facts
 from alerts.common import reasons
 from alerts.common.links import alert_id
 from alerts.common.phrases import phrase, recognized
