@@ -74,6 +74,7 @@ class Picture:
 
 def _say_why(page: Page) -> None:
     page.get_by_text("Why it fired").first.click()
+    expect(page.locator("[class*=st-key-drivers-]").first).to_be_visible(timeout=_PATIENCE)
 
 
 def _open_document(page: Page) -> None:
