@@ -13,6 +13,7 @@ import streamlit as st
 
 from classifier.prediction import SCALE
 from dashboard.common import reading
+from dashboard.common.announcing import announce, tell_firing
 from dashboard.common.choices import publish
 from dashboard.common.clock import dated
 from dashboard.common.frame import (
@@ -143,6 +144,7 @@ def _show(
     palette = palette_for(st.context.theme.type)
     alerts = about(asked.subject, reading.alerts(database, run.name), view)
     st.caption(describe(view))
+    announce(tell_firing([alert for alert in alerts if alert.resolved_at is None]))
     if _figures(database, asked, view, alerts):
         _shares(database, asked, view, alerts, palette)
         _fired(database, view, alerts)

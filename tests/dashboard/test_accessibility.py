@@ -131,6 +131,37 @@ def test_an_alert_is_opened_from_the_list_by_keyboard(watch):
     assert "alert=" in page.url
 
 
+def test_a_subject_is_chosen_and_its_documents_are_searched_by_keyboard(watch):
+    page = watch("subject?run=replay", ".stVegaLiteChart svg.marks")
+    tab_to(page, page.get_by_role("combobox", name="Topic, symbol or source"))
+    page.keyboard.type("HUB")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("subject=symbol%3AHUB"), timeout=PATIENCE)
+    wait_for_idle(page)
+    tab_to(page, page.get_by_role("radiogroup", name="Rolling over").get_by_role("radio"))
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    expect(page).to_have_url(re.compile("window=15m"), timeout=PATIENCE)
+    wait_for_idle(page)
+    tab_to(page, page.get_by_role("textbox", name="Search in titles and texts"))
+    page.keyboard.type('"at 12:58"')
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 text", exact=True)).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_document_is_found_and_opened_by_keyboard(watch):
+    page = watch(*PAGES["documents"])
+    tab_to(page, page.get_by_role("textbox", name="Search in titles and texts"))
+    page.keyboard.type('"at 12:58"')
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 text", exact=True)).to_be_visible(timeout=PATIENCE)
+    wait_for_idle(page)
+    tab_to(page, page.locator("[class*=st-key-found-] canvas"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    expect(page.get_by_role("button", name="Close")).to_be_visible(timeout=PATIENCE)
+
+
 def test_whatever_is_in_focus_can_be_seen_to_be(watch):
     page = watch(*PAGES["now"])
     unseen, seen = [], 0
