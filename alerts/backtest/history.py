@@ -6,9 +6,10 @@ into memory and into a minute. Writes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import TypeVar
 
 from alerts.cards.explaining import count_texts
@@ -84,11 +85,19 @@ def over_keys(  # noqa: PLR0913 - a span of one run, and what is done with it
         extent = span(connection, run_id)
     past = Past(began=extent and extent[0], texts=_texts(database, run_id))
 
+    stopped = Event()
+
     def read(one: tuple[str, str, list[AnyRule]]) -> T:
+        if stopped.is_set():  # a key before it, which is asked for first, says why
+            raise CancelledError
         scope, key, of_key = one
-        with database.transaction() as connection:
-            minutes = _read(connection, run_id, scope, key, of_key, judged)
-        return work(Subject(scope, key, of_key, minutes, past))
+        try:
+            with database.transaction() as connection:
+                minutes = _read(connection, run_id, scope, key, of_key, judged)
+            return work(Subject(scope, key, of_key, minutes, past))
+        except BaseException:
+            stopped.set()
+            raise
 
     with ThreadPoolExecutor(READERS) as pool:
         try:
