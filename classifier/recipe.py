@@ -152,6 +152,9 @@ class DistilRecipe(Recipe):
     written: int = Field(
         20_000, ge=0, description="invented sentences of company news beside those there are"
     )
+    plain: int = Field(
+        0, ge=0, description="posts without a sentiment, written as the headlines that they pass on"
+    )
     hard_share: float = Field(
         0.3, ge=0, le=1, description="weight of the rows' own labels beside the teachers'"
     )

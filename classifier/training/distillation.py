@@ -1,13 +1,15 @@
 """Distillation: teachers label many texts, and a small GPT learns what they say.
 
 The texts are the labelled training rows, unlabelled ones, ones that
-``classifier.training.augmentation`` made of them, and ones that ``classifier.training.writing``
-invented. Teachers are folders of weights, of any kind and size, with the student's labels. Those
-without ``of`` answer for every text, and their probabilities are averaged (an ensemble). Those
-``of`` some sets answer in their place for these sets' texts, with the heads that the sets have
-labels for. An invented sentence that was written with a label keeps it. The first teacher of
-everything gives a direction for the student's vectors. What teachers said is kept in the working
-folder, so that a killed run does not ask again. No test or development text is ever among them.
+``classifier.training.augmentation`` made of them, ones that ``classifier.training.writing``
+invented, and posts that ``classifier.training.headlines`` wrote as headlines. Teachers are folders
+of weights, of any kind and size, with the student's labels. Those without ``of`` answer for every
+text, and their probabilities are averaged (an ensemble). Those ``of`` some sets answer in their
+place for these sets' texts, with the heads that the sets have labels for; for headlines that were
+posts that is sentiment. An invented sentence that was written with a label keeps it. The first
+teacher of everything gives a direction for the student's vectors. What teachers said is kept in
+the working folder, so that a killed run does not ask again. No test or development text is ever
+among them.
 """
 
 import hashlib
@@ -27,6 +29,7 @@ from classifier.errors import ClassifierError
 from classifier.labels import UNLABELLED, Labels
 from classifier.recipe import DistilRecipe, Teacher
 from classifier.training.augmentation import augment
+from classifier.training.headlines import PLAIN, plain_headlines
 from classifier.training.trainer import HEADS, SoftLabels
 from classifier.training.writing import WRITTEN, write_sentences
 
@@ -42,7 +45,7 @@ class TeacherError(ClassifierError, ValueError):
 def gather_texts(
     splits: Splits, unlabelled: Sequence[Example], recipe: DistilRecipe
 ) -> list[Example]:
-    """Training rows, then distinct unlabelled texts, then made and written ones, as told.
+    """Training rows, then distinct unlabelled texts, then made, written and plain ones, as told.
 
     Raises DatasetError where no row can be what texts are to be made from.
     """
@@ -57,10 +60,20 @@ def gather_texts(
         )
     made = augment(models, recipe.augmented, generator, seen)
     written = _new(write_sentences(recipe.written, generator), seen)
+    plain = _plain(splits, unlabelled, recipe, generator)
     if recipe.unlabelled is not None and recipe.unlabelled < len(texts):
         texts = generator.sample(texts, recipe.unlabelled)
     repeated = splits.train * recipe.labelled_repeats
-    return [*repeated, *texts, *made, *written]
+    return [*repeated, *texts, *made, *written, *plain]
+
+
+def _plain(
+    splits: Splits, unlabelled: Sequence[Example], recipe: DistilRecipe, generator: random.Random
+) -> list[Example]:
+    """Posts as headlines; a row that has a sentiment keeps to it, as a post and as a headline."""
+    posts = [*(row for row in splits.train if row.sentiment == UNLABELLED), *unlabelled]
+    feeling = {normal_form(row.text) for row in splits.train if row.sentiment != UNLABELLED}
+    return plain_headlines(posts, recipe.plain, generator, splits.held_out | feeling)
 
 
 def _new(texts: Sequence[Example], seen: set[str]) -> list[Example]:
@@ -127,6 +140,8 @@ def _heard(
 ) -> list[NDArray[np.bool_]]:
     """Of each teacher the texts (N,) whose ``head`` it has a say in."""
     labelled = {e.source for e in examples if getattr(e, head) != UNLABELLED}
+    if head == "sentiment":
+        labelled.add(PLAIN)  # which has no labels, and is there for this head
     known = np.isin(sources, list(labelled))
     special = [rows & known & bool(t.of) for t, rows in zip(teachers, asked, strict=True)]
     left = ~np.any(special, axis=0)

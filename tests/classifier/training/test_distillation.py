@@ -1,6 +1,7 @@
 """What teachers are asked, and what becomes of their answers."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,6 +169,40 @@ def test_made_from_that_names_no_row_is_told_with_those_there_are():
 
 def test_made_from_does_not_matter_where_no_text_is_made():
     assert gathered(augmented=0, made_from=("headlines",)) == TRAIN
+
+
+def test_plain_texts_come_last_and_are_as_many_as_told():
+    posts = [Example(f"Big Oil falls by {i} today $OIL", source="stocknet") for i in range(20)]
+
+    found = gathered(posts, unlabelled=3, plain=7)[len(TRAIN) + 3 :]
+
+    assert len({e.text for e in found}) == len(found) == 7
+    assert {e.text for e in found} < {f"Big Oil falls by {i} today" for i in range(20)}
+    assert {(e.source, e.topic, e.sentiment) for e in found} == {("plain", UNLABELLED, UNLABELLED)}
+    assert gathered(posts, plain=0) == gathered(posts)
+
+
+def test_posts_with_topics_are_written_plain_and_rows_with_a_sentiment_keep_to_it():
+    train = [
+        Example("$OIL Big Oil falls again today https://t.co/x", topic=0, source="tweets"),
+        Example("$OIL Small Bank rises once more", sentiment=2, source="notes"),
+        Example("Old Bank rises once more", sentiment=2, source="notes"),
+    ]
+    posts = [replace(row, topic=UNLABELLED, sentiment=UNLABELLED) for row in train]
+
+    found = gathered([*posts, Example("RT @desk: Old Bank rises once more")], train, plain=9)
+
+    assert [e.text for e in found if e.source == "plain"] == ["Big Oil falls again today"]
+
+
+@pytest.mark.parametrize("post", [f"$OIL {HELD_OUT.capitalize()}", f"{HELD_OUT.upper()} http://x"])
+def test_no_plain_text_is_held_out_before_or_after(post):
+    others = [Example("People at the market hold loans $OIL")]
+
+    found = gathered([Example(post), *others], plain=9)
+
+    plain = [e.text for e in found if e.source == "plain"]
+    assert plain == ["People at the market hold loans"]
 
 
 def test_the_answer_of_one_teacher_is_its_probabilities(teachers, tmp_path):
@@ -355,6 +390,19 @@ def test_invented_sentences_have_a_teacher_of_their_own_for_sentiment_alone(fold
     assert topic == pytest.approx(general[0], abs=5e-3)
     assert sentiment[: len(ALL)] == pytest.approx(general[1][: len(ALL)], abs=5e-3)
     assert sentiment[len(ALL) + 1 :] == pytest.approx(own[1][len(ALL) + 1 :], abs=5e-3)
+
+
+def test_a_teacher_of_plain_texts_is_heard_about_their_sentiment_alone(folders, tmp_path):
+    plain = [replace(example, source="plain") for example in BARE]
+    texts = [*ALL, *plain]
+    asked = [Teacher(weights=folders[0]), special(folders[2], "headlines", "plain")]
+
+    topic, sentiment = shares(ask_teachers(asked, texts, LABELS, tmp_path))
+
+    general, own = said_by(folders[0], texts), said_by(folders[2], texts)
+    assert topic == pytest.approx(general[0], abs=5e-3)
+    theirs = np.array([[e.source in {"headlines", "plain"}] for e in texts])
+    assert sentiment == pytest.approx(np.where(theirs, own[1], general[1]), abs=5e-3)
 
 
 def test_no_teacher_talks_an_invented_sentence_out_of_its_label(folders, tmp_path):
