@@ -21,21 +21,22 @@ from dashboard.now.page import show_now
 from dashboard.replays.choosing_rules import RulesInUse
 from dashboard.replays.page import show_replays
 from dashboard.subject.page import show_subject_page
-from dashboard.system.page import DryRun, show_system
+from dashboard.system.page import show_system
+from dashboard.system.requeueing import Retry
 from store.database import Database
 
 
 def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
     database: Database,
     explain: Explain | None = None,
-    dry_run: DryRun | None = None,
+    retry: Retry | None = None,
     models: Models | None = None,
     rules_in_use: RulesInUse | None = None,
     access: Access = LOOK_ONLY,
 ) -> None:
     """Draw the dashboard of ``database``; without ``explain``, no document can be explained.
 
-    ``dry_run`` says what would come of trying a run's dead letters again, ``models`` which weights
+    ``retry`` tries a run's dead letters again, ``models`` which weights
     there are, ``rules_in_use`` by which rules alerts are judged. ``access`` says who may do what;
     by default everybody may look, and no more.
     """
@@ -63,7 +64,7 @@ def render(  # noqa: PLR0913 - what pages are drawn from, and who looks
         show_model(database, models)
 
     def system() -> None:
-        show_system(database, dry_run)
+        show_system(database, retry)
 
     # Not with icons: the browser would fetch them from elsewhere for the page's own symbol.
     pages = [

@@ -109,7 +109,7 @@ def take_back(actor: Actor, said: Correction) -> None:
         withdraw_corrections(connection, said.run_id, said.document_id, actor.name, said.note)
 
 
-def try_dead_letters(user: User, run_name: str, dry_run: Callable[[str], T]) -> T:
-    """What would come of trying a run's dead letters again. Raises AccessDeniedError."""
+def try_dead_letters(user: User, retry: Callable[[], T]) -> T:
+    """Try a run's dead letters again, or say what would come of it. Raises AccessDeniedError."""
     require(user, Deed.TRY_DEAD_LETTERS)
-    return dry_run(run_name)
+    return retry()

@@ -1,23 +1,18 @@
 """The page of the system: does it keep up, what was turned away, how large has it become?"""
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from dashboard.access.acting import try_dead_letters
-from dashboard.access.roles import AccessDeniedError, Deed
-from dashboard.access.signing import current_user, may_act, show_access, stay
+from dashboard.access.signing import show_access, stay
 from dashboard.common import reading
 from dashboard.common.choices import publish
 from dashboard.common.clock import dated, in_zone, lasting, moment, place
 from dashboard.common.frame import AWAY, choose_run, find_runs, say_away
-from dashboard.common.plain import DASH, plain
+from dashboard.common.plain import DASH
 from dashboard.common.theme import palette_for
 from dashboard.common.view import is_going_on
-from dashboard.common.wording import worded
 from dashboard.common.words import say
 from dashboard.now.status import show_figures
 from dashboard.system import tables
@@ -29,6 +24,7 @@ from dashboard.system.rates import (
     tabulate,
     usual_rates,
 )
+from dashboard.system.requeueing import Retry, show_requeueing
 from store.database import Database
 from store.errors import UnknownRunError
 from store.runs import LIVE
@@ -39,20 +35,8 @@ _DELIVERIES = timedelta(days=7)
 _REASONS, _EXAMPLES, _PAYLOAD = 8, 3, 300
 
 
-@dataclass(frozen=True, slots=True)
-class Prospects:
-    """What would come of trying dead letters again, and why some would still be turned away."""
-
-    prospects: Mapping[str, int]
-    reasons: Mapping[str, int]
-
-
-DryRun = Callable[[str], Prospects]
-"""Says what would come of trying the dead letters of the run of that name again."""
-
-
-def show_system(database: Database, dry_run: DryRun | None) -> None:
-    """Draw the page; without ``dry_run``, nobody can be told what requeueing would do."""
+def show_system(database: Database, retry: Retry | None) -> None:
+    """Draw the page; without ``retry``, dead letters are tried again by the command alone."""
     runs = find_runs(database)
     if not runs:
         return
@@ -60,12 +44,12 @@ def show_system(database: Database, dry_run: DryRun | None) -> None:
         run = choose_run(runs)
     publish(run=run.name)
     live = st.fragment(_live, run_every=reading.REFRESH if is_going_on(run) else None)
-    live(database, run.id, dry_run)
+    live(database, run.id, retry)
     st.subheader(say("Access"), anchor=False)
     show_access()
 
 
-def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
+def _live(database: Database, run_id: int, retry: Retry | None) -> None:
     stay()
     try:
         run = next((run for run in reading.runs(database) if run.id == run_id), None)
@@ -74,7 +58,7 @@ def _live(database: Database, run_id: int, dry_run: DryRun | None) -> None:
         now = datetime.now(UTC)
         _flow(database, run, now)
         _partitions(database, run, now)
-        _dead_letters(database, run, dry_run)
+        _dead_letters(database, run, retry)
         left, right = st.columns([3, 2], gap="medium")
         with left:
             _models(database, run)
@@ -159,7 +143,7 @@ def _partitions(database: Database, run: RunSummary, now: datetime) -> None:
     tables.show_partitions(states, now if run.name == LIVE else None)
 
 
-def _dead_letters(database: Database, run: RunSummary, dry_run: DryRun | None) -> None:
+def _dead_letters(database: Database, run: RunSummary, retry: Retry | None) -> None:
     st.subheader(say("Dead letters"), anchor=False)
     reasons = reading.reasons(database, run.id)
     if not reasons:
@@ -175,52 +159,8 @@ def _dead_letters(database: Database, run: RunSummary, dry_run: DryRun | None) -
     with counts:
         tables.show_reasons(reasons)
     with again:
-        _requeue(run, dry_run)
+        show_requeueing(run, retry)
     tables.show_examples(examples)
-
-
-def _requeue(run: RunSummary, dry_run: DryRun | None) -> None:
-    """How dead letters are tried again; it is a command that does it, since it takes the model."""
-    st.caption(
-        say(
-            "A newer version may read what an older one turned away. This command "
-            "tries all of them again, and counts each once:"
-        )
-    )
-    name = shlex.quote(plain(run.name, 200))
-    st.code(f"tapewatch dead-letters requeue --run {name} --apply", language=None)
-    if (
-        dry_run
-        and may_act(Deed.TRY_DEAD_LETTERS)
-        and st.button(say("What would come of it?"), key="dry-run", icon=":material/science:")
-    ):
-        try:
-            with st.spinner(say("Reading them again")):
-                told = try_dead_letters(current_user(), run.name, dry_run)
-                st.session_state["dry-run-told"] = (run.id, told)
-        except AccessDeniedError as error:
-            st.error(str(error), icon=":material/error:")
-    about, told = st.session_state.get("dry-run-told", (None, None))
-    if told is not None and about == run.id:
-        st.text(describe(told))
-
-
-def describe(told: Prospects) -> str:
-    """What would come of requeueing, in a line."""
-    words = {
-        "mended": say("would become documents"),
-        "still_rejected": say("would be turned away again"),
-        "too_many_replays": say("were tried too often"),
-        "payload_cut": say("were too large to be kept whole"),
-    }
-    order = [*words, *(name for name in told.prospects if name not in words)]
-    parts = [
-        f"{told.prospects[name]:,} {words.get(name, plain(name, 40))}"
-        for name in order
-        if told.prospects.get(name)
-    ]
-    why = ", ".join(f"{worded(name)} {count:,}" for name, count in told.reasons.items())
-    return "; ".join(parts or [say("there are none")]) + (f" ({why})" if why else "") + "."
 
 
 def _models(database: Database, run: RunSummary) -> None:

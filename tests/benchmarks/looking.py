@@ -73,7 +73,7 @@ class Look:
 _GLANCE = (".st-key-status", ".st-key-alert-card-0", "[class*=st-key-heatmap] svg.marks")
 _BELOW = (
     ".st-key-treemap svg.marks",
-    ".st-key-timeline > :last-child svg.marks",
+    ".st-key-timeline > :nth-last-child(2) svg.marks",  # behind it is what is said of it
     "[class*=st-key-documents-] canvas",
 )
 _SPANS = ("24h", "3d", "all")

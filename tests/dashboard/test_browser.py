@@ -18,6 +18,7 @@ from alerts.common.links import alert_id
 from alerts.receivers.wording import render, shipped
 from store.corrections import read_corrections
 from store.runs import find_run
+from store.views import read_text
 from tapewatch.commands import alerting
 
 PATIENCE = 60_000
@@ -281,7 +282,7 @@ def test_one_after_another_is_labelled(watch, scene, tmp_path):
     assert (said.text, said.sentiment, said.author) == ("the second of them", "neutral", "ann")
 
 
-def test_a_dry_run_says_what_would_come_of_the_dead_letters(watch, scene, tmp_path):
+def test_dead_letters_are_tried_again(watch, scene, tmp_path):
     scene.add_documents("replay", 3)
     mended = b'{"id": "m", "text": "Oil climbs", "published_at": "2026-03-09T10:00:00Z"}'
     scene.add_dead_letters("replay", mended, b"{", b"\xff")
@@ -291,7 +292,12 @@ def test_a_dry_run_says_what_would_come_of_the_dead_letters(watch, scene, tmp_pa
         see(page.get_by_text("tapewatch dead-letters requeue --run replay --apply"))
         page.get_by_role("button", name="What would come of it?").click()
         see(page.get_by_text("1 would become documents; 2 would be turned away again"))
+        page.get_by_role("button", name="Try them again (1)").click()
+        see(page.get_by_text("1 were read, of which 0 were known; 2 were turned away again"))
         page.context.close()
+    with scene.database.transaction() as connection:
+        run = find_run(connection, "replay")
+        assert read_text(connection, run.id, "m") == "Oil climbs"
 
 
 def charts(page):

@@ -8,7 +8,7 @@ from support.pages import fine, open_at
 
 from dashboard.access.roles import Role, Standing, User
 from dashboard.system import rates, tables
-from dashboard.system.page import Prospects, describe
+from dashboard.system.requeueing import Retried, RetryError, describe
 from ingest.batch import Advance, Checkpoint, DeadLetter, Partition, Record, ScoredBatch
 from ingest.document import Reason
 from store.buckets import Sums
@@ -24,7 +24,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 HOSTILE = "evil <img src=x onerror=alert(1)> **bold** $x^2$ :red[boo] \u202etxt\x1b[31m"
 
 
-def script(database, dry_run):
+def script(database, retry):
     from dashboard.access.roles import Access, Role  # noqa: PLC0415
     from dashboard.access.signing import admit  # noqa: PLC0415
     from dashboard.app import prepare_page  # noqa: PLC0415 - Streamlit runs this function's source
@@ -32,13 +32,13 @@ def script(database, dry_run):
 
     prepare_page()
     assert admit(Access(everybody=Role.OPERATOR))
-    show_system(database, dry_run)
+    show_system(database, retry)
 
 
 @pytest.fixture
 def open_page(scene):
-    def opened(dry_run=None, **query):
-        return open_at(script, scene.database, dry_run, **query)
+    def opened(retry=None, **query):
+        return open_at(script, scene.database, retry, **query)
 
     yield opened
     st.cache_data.clear()
@@ -169,32 +169,64 @@ def test_hostile_records_and_names_are_only_text(scene, open_page):
         assert not [element for element in elements if "evil" in str(element)]
 
 
-def test_a_dry_run_is_asked_for_and_told(scene, open_page):
+def test_what_would_come_of_it_is_told_and_then_done(scene, open_page):
     asked = []
 
-    def dry_run(name):
-        asked.append(name)
-        return Prospects({"mended": 2, "still_rejected": 1}, {"not_json": 1})
+    def retry(name, apply):
+        asked.append((name, apply))
+        if not apply:
+            return Retried({"mended": 2, "still_rejected": 1}, {"not_json": 1})
+        return Retried({"mended": 2, "still_rejected": 1}, {"not_json": 1}, 1, 1)
 
     add(scene, "replay", letters=[letter(n) for n in range(3)])
-    page = open_page(dry_run)
+    page = open_page(retry)
     assert asked == []
+    assert "requeue" not in {button.key for button in page.button}
     fine(page.button(key="dry-run").click().run())
-
-    assert asked == ["replay"]
+    assert asked == [("replay", False)]
     assert "2 would become documents; 1 would be turned away again (not json 1)." in [
         text.value for text in page.text
     ]
+
+    again = page.button(key="requeue")
+    assert again.label == "Try them again (2)"
+    fine(again.click().run())
+    assert asked == [("replay", False), ("replay", True)]
+    assert "2 were read, of which 1 were known; 1 were turned away again (not json 1)." in [
+        text.value for text in page.text
+    ]
+    assert "requeue" not in {button.key for button in page.button}
+
+
+def test_nothing_to_be_mended_is_not_tried(scene, open_page):
+    add(scene, "replay", letters=[letter(1)])
+    page = open_page(lambda _name, _apply: Retried({"still_rejected": 1}, {"not_json": 1}))
+    fine(page.button(key="dry-run").click().run())
+    assert "requeue" not in {button.key for button in page.button}
+
+
+def test_a_model_that_is_away_is_told_and_nothing_is_lost(scene, open_page):
+    def retry(_name, apply):
+        if apply:
+            raise RetryError("no weights in <b>here</b>")
+        return Retried({"mended": 1}, {})
+
+    add(scene, "replay", letters=[letter(1)])
+    page = open_page(retry)
+    fine(page.button(key="dry-run").click().run())
+    fine(page.button(key="requeue").click().run())
+    assert [error.value for error in page.error] == ["They cannot be tried again:"]
+    assert "no weights in <b>here</b>" in [text.value for text in page.text]
 
 
 @pytest.mark.parametrize("drawn", [True, False])
 def test_a_dry_run_is_not_made_for_an_analyst(scene, open_page, monkeypatch, drawn):
     asked = []
     add(scene, "replay", letters=[letter(1)])
-    page = open_page(asked.append)
+    page = open_page(lambda *given: asked.append(given))
     analyst = User(None, Role.ANALYST, Standing.NO_LOGIN)
-    monkeypatch.setattr("dashboard.system.page.current_user", lambda: analyst)
-    monkeypatch.setattr("dashboard.system.page.may_act", lambda deed: drawn)
+    monkeypatch.setattr("dashboard.system.requeueing.current_user", lambda: analyst)
+    monkeypatch.setattr("dashboard.system.requeueing.may_act", lambda deed: drawn)
     fine(page.button(key="dry-run").click().run())
 
     assert asked == []
@@ -213,9 +245,9 @@ def test_the_page_says_who_may_do_what(scene, open_page):
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        (Prospects({}, {}), "there are none."),
-        (Prospects({"payload_cut": 1}, {}), "1 were too large to be kept whole."),
-        (Prospects({"too_many_replays": 1234, "mended": 0}, {}), "1,234 were tried too often."),
+        (Retried({}, {}), "there are none."),
+        (Retried({"payload_cut": 1}, {}), "1 were too large to be kept whole."),
+        (Retried({"too_many_replays": 1234, "mended": 0}, {}), "1,234 were tried too often."),
     ],
 )
 def test_what_would_come_of_requeueing_is_said_in_a_line(told, said):
