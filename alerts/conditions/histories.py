@@ -22,6 +22,9 @@ class History(Series):
 
     def __init__(self, minutes: Minutes) -> None:
         self._minutes = minutes.start
+        self._by_width: dict[int, NDArray[np.int64]] = {}
+        self._before: NDArray[np.int64] | None = None
+        """Minute by minute, how many with documents lie before it; made when it is asked for."""
         columns = np.column_stack([getattr(minutes, name) for name in _COLUMNS])
         self._sums = np.concatenate(
             [np.zeros((1, len(_COLUMNS)), np.int64), columns.cumsum(axis=0)]
@@ -55,6 +58,26 @@ class History(Series):
         """The first minute with documents that begins at ``moment`` or later."""
         index = self._index(moment)
         return moment_of(self._minutes[index]) if index < len(self._minutes) else None
+
+    def sums(
+        self, ends: NDArray[np.int64], length: int, width: int = len(_COLUMNS)
+    ) -> NDArray[np.int64]:
+        """See ``Series``: of so many windows their ends are looked up, not searched for."""
+        if width not in self._by_width:
+            self._by_width[width] = np.ascontiguousarray(self._sums[:, :width])
+        running = self._by_width[width]
+        return running[self._places(ends)] - running[self._places(ends - length)]
+
+    def _places(self, minutes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many minutes with documents lie before each of these."""
+        if not len(self._minutes):
+            return np.zeros_like(minutes)
+        begin = self._minutes[0]
+        if self._before is None:
+            every = np.arange(begin, self._minutes[-1] + 2)
+            self._before = np.searchsorted(self._minutes, every)
+        places: NDArray[np.int64] = self._before[np.clip(minutes - begin, 0, len(self._before) - 1)]
+        return places
 
     def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return self._minutes, self._sums

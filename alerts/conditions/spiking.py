@@ -25,6 +25,9 @@ from alerts.spikes.verdict import severity_of
 _A_DAY = DAY // MINUTE
 _AN_HOUR = 60
 _DOCUMENTS, _NEGATIVE = 0, 1
+_JUDGED = 2
+"""Columns of sums that are looked at, those two."""
+
 _AT_ONCE = 4_096
 """Grid points of which all earlier windows are looked at together."""
 
@@ -92,7 +95,7 @@ class SpikeFinder:
     def _screen(self) -> Ints:
         """The grid points at which the condition is met."""
         rule = self._rule
-        sums = self._minutes.sums(self._points, self._window)
+        sums = self._minutes.sums(self._points, self._window, _JUDGED)
         enough = sums[:, _DOCUMENTS] >= rule.min_documents
         enough &= self._part(sums) >= rule.band * (sums[:, _DOCUMENTS] if rule.is_share else 1)
         points = self._points[enough]
@@ -126,8 +129,8 @@ class SpikeFinder:
         days = np.arange(self._rule.history // DAY + 1) * _A_DAY
         ends = points[:, None] - days
         whole_hours = (ends - self._window) // _AN_HOUR * _AN_HOUR
-        windows = self._minutes.sums(ends, self._window)
-        last_days = self._hours.sums(whole_hours, _A_DAY)
+        windows = self._minutes.sums(ends, self._window, _JUDGED)
+        last_days = self._hours.sums(whole_hours, _A_DAY, _JUDGED)
         known = self._known(points - self._window, len(days) - 1)
         known_days = self._known(whole_hours[:, 0] - _A_DAY, len(days) - 1)
 

@@ -68,14 +68,16 @@ class Series:
         """Whether it pays to look at all grid points at once."""
         return False
 
-    def sums(self, ends: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-        """The sums of windows of ``length`` minutes, (n, 5) as ``Sums`` has them.
+    def sums(
+        self, ends: NDArray[np.int64], length: int, width: int = len(_FIELDS)
+    ) -> NDArray[np.int64]:
+        """The sums of windows of ``length`` minutes, (n, width): the first so many of ``Sums``.
 
         ``ends`` (n,) are in minutes of the UNIX epoch.
         """
         minutes, running = self._columns()
         last, first = np.searchsorted(minutes, ends), np.searchsorted(minutes, ends - length)
-        return running[last] - running[first]
+        return running[last, :width] - running[first, :width]
 
     def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Minutes (n,) and running sums (n + 1, 5)."""
