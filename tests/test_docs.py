@@ -13,8 +13,8 @@ import typer.main
 
 from alerts.common.reasons import Why
 from alerts.conditions.lifecycle import State
-from alerts.receivers.config import Receiver
 from alerts.receivers.delivery import Reason
+from alerts.receivers.receiver import Receiver
 from alerts.receivers.wording import NAMES
 from alerts.rules.policies import Flapping, Grouping, Inhibition, PipelinePolicy
 from alerts.rules.routing import Maintenance, Matcher, Route

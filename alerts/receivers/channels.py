@@ -12,8 +12,8 @@ import httpx
 from standardwebhooks import Webhook as Signer
 
 from alerts.common.text import plain
-from alerts.receivers.config import Receiver
 from alerts.receivers.delivery import Answer, DeliveryError, Reason, reason_of, retry_after
+from alerts.receivers.receiver import Receiver
 from alerts.receivers.wording import is_alert, load_template, render, shipped
 from store.outbox import Message
 

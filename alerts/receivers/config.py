@@ -1,4 +1,4 @@
-"""Receivers as people write them in a rules file. docs/receivers.md describes every field.
+"""Receivers of a rules file, checked, with their secrets. docs/receivers.md has every field.
 
 Secrets come from the environment alone. Delivers nothing.
 """
@@ -8,34 +8,14 @@ import binascii
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from alerts.common.fields import Identifier, RulesError, expand, is_variable, variables
+from alerts.common.fields import RulesError, expand, is_variable, variables
+from alerts.receivers.receiver import CONSOLE, Receiver
 from alerts.receivers.wording import load_template
 
-CONSOLE = "console"
-"""The receiver that there always is."""
-
 _SECRET_BYTES = range(24, 65)
-
-
-class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to tell. ``url`` may hold ``${NAME}``, read from the environment.
-
-    ``secrets`` sign what a webhook gets; with several, all do. ``on_failure`` are the receivers
-    that are told when this one cannot be.
-    """
-
-    name: Identifier
-    type: Literal["console", "webhook", "apprise"]
-    url: str | None = None
-    secrets: tuple[str, ...] = ()
-    template: str | None = None
-    timeout: timedelta = timedelta(seconds=10)
-    give_up_after: timedelta = timedelta(hours=24)
-    on_failure: tuple[str, ...] = (CONSOLE,)
 
 
 def resolve(

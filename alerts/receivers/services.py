@@ -15,8 +15,8 @@ from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
 
 from alerts.common.fields import RulesError
 from alerts.common.text import plain
-from alerts.receivers.config import Receiver
 from alerts.receivers.delivery import Answer, DeliveryError, Reason, reason_of
+from alerts.receivers.receiver import Receiver
 from alerts.receivers.wording import is_alert, render, shipped
 from store.outbox import Message
 

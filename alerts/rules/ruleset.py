@@ -15,7 +15,8 @@ import msgspec
 from alerts.common.fields import RulesError, duration
 from alerts.common.links import is_address
 from alerts.common.locating import line_of
-from alerts.receivers.config import CONSOLE, Receiver, resolve
+from alerts.receivers.config import resolve
+from alerts.receivers.receiver import CONSOLE, Receiver
 from alerts.rules.kinds import AnyRule, CompositeRule, SpikeRule, ThresholdRule, TrendRule
 from alerts.rules.overrides import resolve_overrides, variants
 from alerts.rules.policies import (

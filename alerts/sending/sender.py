@@ -14,7 +14,7 @@ from random import Random
 from threading import Event
 
 from alerts.receivers.channels import open_channel
-from alerts.receivers.config import CONSOLE, Receiver
+from alerts.receivers.receiver import CONSOLE, Receiver
 from alerts.rules.ruleset import RuleSet
 from alerts.sending.turn import Turn
 from store import outbox

@@ -11,8 +11,8 @@ from random import Random
 import structlog
 
 from alerts.receivers.channels import Channel
-from alerts.receivers.config import Receiver
 from alerts.receivers.delivery import Answer, DeliveryError, Reason, pause
+from alerts.receivers.receiver import Receiver
 from alerts.sending.notices import failure_notices
 from store import outbox, receivers
 from store.database import Connection

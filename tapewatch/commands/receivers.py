@@ -11,8 +11,8 @@ import typer
 
 from alerts.common.text import plain
 from alerts.receivers.channels import open_channel
-from alerts.receivers.config import Receiver
 from alerts.receivers.delivery import Answer, DeliveryError, Reason
+from alerts.receivers.receiver import Receiver
 from alerts.rules.ruleset import RulesError, RuleSet
 from alerts.sending.notices import trial_message
 from store import outbox

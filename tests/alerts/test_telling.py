@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from alerts.conditions.lifecycle import State
-from alerts.receivers.config import Receiver
+from alerts.receivers.receiver import Receiver
 from alerts.rules.policies import Flapping, Grouping, Inhibition
 from alerts.rules.routing import Route
 from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule

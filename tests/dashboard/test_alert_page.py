@@ -11,7 +11,7 @@ from support.pages import fine, linked, open_at, texts
 from alerts.actions import acknowledge, comment_on
 from alerts.alerter import Alerter
 from alerts.common.links import alert_id
-from alerts.receivers.config import Receiver
+from alerts.receivers.receiver import Receiver
 from alerts.rules.ruleset import Metric, RuleSet, ThresholdRule
 from classifier.labels import Labels
 from dashboard.alerts.page import since
