@@ -31,6 +31,13 @@ _JUDGED = 2
 _AT_ONCE = 4_096
 """Grid points of which all earlier windows are looked at together."""
 
+_NO_CHANCE = 2.0
+"""From this surprise on a wider spread makes nothing more surprising: it is far out in the tail."""
+
+_WILD = 5
+"""Times what is usual that no earlier window may hold for a count to be ruled out before its spread
+is known: then the dispersion is under 32, up to which the surprises were compared one by one."""
+
 Ints = NDArray[np.int64]
 
 
@@ -101,11 +108,40 @@ class SpikeFinder:
         points = self._points[enough]
         for start in range(0, len(points), _AT_ONCE):
             some = points[start : start + _AT_ONCE]
+            some = some[self._may_surprise(some)]
             rows = self._rows(some)
             for row in np.flatnonzero(self._suspects(rows)):
                 self._found[int(some[row])] = self._judge(rows, int(row))
         met = [point for point, found in self._found.items() if found.condition is Condition.MET]
         return np.array(sorted(met), np.int64)
+
+    def _may_surprise(self, points: Ints) -> NDArray[np.bool_]:
+        """Where the window may be surprising enough, by less than the whole baseline.
+
+        The days before only raise what is expected, and the spread only lowers a surprise that is
+        none of chance. So what is ruled out without them is ruled out with them. That holds unless
+        earlier windows are nearly all empty and a few are full: such rows are kept.
+        """
+        rule = self._rule
+        if rule.threshold < _NO_CHANCE:
+            return np.ones(len(points), np.bool_)
+        ends = self._ends(points)
+        windows = self._minutes.sums(ends, self._window, _JUDGED)
+        known = self._known(points - self._window, ends.shape[1] - 1)
+        parts, wholes = self._part(windows), np.take(windows, _DOCUMENTS, -1)
+        part = parts[:, 0].astype(np.float64)
+        if rule.is_share:
+            whole = np.maximum(wholes[:, 0], 1).astype(np.float64)
+            least = seasonal.least_share(parts[:, 1:], wholes[:, 1:], known)
+            most = seasonal.most_surprising_share(part, whole, least)
+            may: NDArray[np.bool_] = (part / whole > least) & (most >= rule.threshold)
+            return may
+        least = seasonal.least_count(parts[:, 1:], known)
+        wild = (least < 1) | (parts[:, 1:].max(axis=1) > _WILD * least)
+        none = np.zeros(len(points))
+        most = seasonal.most_surprising_count(np.maximum(part, 1.0), least, none)
+        may = wild | (part > least) & (most >= rule.threshold)
+        return may
 
     def _suspects(self, rows: _Rows) -> NDArray[np.bool_]:
         """Where the window lies above the minimum band and may be surprising enough."""
@@ -125,14 +161,18 @@ class SpikeFinder:
     def _least(self) -> int:
         return self._rule.min_history // DAY
 
+    def _ends(self, points: Ints) -> Ints:
+        """(n, 1 + days) the ends of the windows, and of the same ones so many days earlier."""
+        ends: Ints = points[:, None] - np.arange(self._rule.history // DAY + 1) * _A_DAY
+        return ends
+
     def _rows(self, points: Ints) -> _Rows:
-        days = np.arange(self._rule.history // DAY + 1) * _A_DAY
-        ends = points[:, None] - days
+        ends = self._ends(points)
         whole_hours = (ends - self._window) // _AN_HOUR * _AN_HOUR
         windows = self._minutes.sums(ends, self._window, _JUDGED)
         last_days = self._hours.sums(whole_hours, _A_DAY, _JUDGED)
-        known = self._known(points - self._window, len(days) - 1)
-        known_days = self._known(whole_hours[:, 0] - _A_DAY, len(days) - 1)
+        known = self._known(points - self._window, ends.shape[1] - 1)
+        known_days = self._known(whole_hours[:, 0] - _A_DAY, ends.shape[1] - 1)
 
         def earlier(of: Ints, of_days: Ints) -> Earlier:
             return Earlier(of[:, 0], of_days[:, 0], of[:, 1:], of_days[:, 1:], known, known_days)

@@ -94,6 +94,17 @@ def of_shares(part: Earlier, whole: Earlier) -> Baseline:
     return Baseline(usual, np.maximum(usual, latest), dispersion)
 
 
+def least_count(windows: Ints, known: Ints) -> Reals:
+    """(n,) what is expected at least, whatever the days before were like."""
+    return np.maximum(_usual(windows, known)[0], LEAST_MEAN)
+
+
+def least_share(part: Ints, whole: Ints, known: Ints) -> Reals:
+    """(n,) the same of a share; 0 where it would be taken of whole days."""
+    some, all_of = _pooled(part, whole, known)
+    return np.where(all_of < _FEW, 0.0, (some + 1) / (all_of + 3))
+
+
 def most_surprising_count(count: Reals, expected: Reals, dispersion: Reals) -> Reals:
     """(n,) a bound that the surprise of a count above the expected does not exceed by much.
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.conditions import spiking
 from alerts.conditions.finders import Past
 from alerts.conditions.histories import History
 from alerts.conditions.spiking import SpikeFinder
@@ -223,6 +224,39 @@ def test_a_spike_that_goes_on_to_rise_is_graver_unless_it_is_one_text(texts, gro
         assert severities[1] >= severities[0] + 2
         assert {event.fired_at for event in found.events} == {at(10, 6)}
         assert found.windows["r", "K", at(10, 7)].sums.documents == 400
+
+
+def busy(seed):
+    """40 days of a key that has documents in one minute of five, with a course of the day,
+    unrest and a few bursts."""
+    chance = np.random.default_rng(seed)
+    minutes = np.flatnonzero(chance.random(40 * 24 * 60) < 0.2)
+    usual = chance.choice([2, 5]) * (1 + 0.8 * np.sin(minutes / 1440 * 2 * np.pi))
+    unrest = chance.choice([0.01, 0.5, 2.0])
+    counts = usual * chance.gamma(1 / unrest, unrest, len(minutes))
+    documents = np.maximum(chance.poisson(counts), 1)
+    negative = chance.binomial(documents, chance.choice([0.05, 0.3, 0.6]))
+    for start in chance.integers(0, 40 * 24 * 60, 4):
+        burst = (minutes >= start) & (minutes < start + chance.integers(20, 300))
+        documents[burst] *= chance.integers(1, 6)
+        negative[burst] = documents[burst]
+    rows = zip(documents.tolist(), negative.tolist(), strict=True)
+    return history(dict(zip(minutes.tolist(), rows, strict=True)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("metric", [Metric.NEGATIVE_COUNT, Metric.NEGATIVE_SHARE, Metric.DOCUMENTS])
+def test_what_is_ruled_out_early_is_no_spike(monkeypatch, seed, metric):
+    counts, past = {"K": busy(seed)}, Past(began=START)
+    judged = rule(
+        metric=metric, threshold=2.0 + seed / 2, min_documents=2, min_band=0.0,
+        window=(15, 60, 360)[seed % 3] * MINUTE, min_history=3 * DAY,
+    )  # fmt: skip
+    found = evaluate(judged, counts, {}, START, START + 40 * DAY, past)
+
+    monkeypatch.setattr(spiking, "_NO_CHANCE", float("inf"))
+    assert found.events == evaluate(judged, counts, {}, START, START + 40 * DAY, past).events
+    assert found.events
 
 
 COUNTS = st.dictionaries(
