@@ -134,14 +134,14 @@ class SpikeFinder:
             whole = np.maximum(wholes[:, 0], 1).astype(np.float64)
             least = seasonal.least_share(parts[:, 1:], wholes[:, 1:], known)
             most = seasonal.most_surprising_share(part, whole, least)
-            may: NDArray[np.bool_] = (part / whole > least) & (most >= rule.threshold)
-            return may
-        least = seasonal.least_count(parts[:, 1:], known)
-        wild = (least < 1) | (parts[:, 1:].max(axis=1) > _WILD * least)
-        none = np.zeros(len(points))
-        most = seasonal.most_surprising_count(np.maximum(part, 1.0), least, none)
-        may = wild | (part > least) & (most >= rule.threshold)
-        return may
+            above: NDArray[np.bool_] = part / whole > least
+        else:
+            least = seasonal.least_count(parts[:, 1:], known)
+            wild = (least < 1) | (parts[:, 1:].max(axis=1) > _WILD * least)
+            most = seasonal.most_surprising_count(np.maximum(part, 1.0), least, 0 * least)
+            most = np.where(wild, np.inf, most)
+            above = wild | (part > least)
+        return above & (most >= rule.threshold)
 
     def _suspects(self, rows: _Rows) -> NDArray[np.bool_]:
         """Where the window lies above the minimum band and may be surprising enough."""
