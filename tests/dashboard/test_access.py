@@ -171,7 +171,9 @@ ATTEMPTS = {
     "expire": lambda actor: acting.expire(actor, "replay", 1, "x"),
     "correct": lambda actor: acting.correct(actor, CORRECTION),
     "take_back": lambda actor: acting.take_back(actor, CORRECTION),
-    "try_dead_letters": lambda actor: acting.try_dead_letters(actor.user, "replay", str),
+    "try_dead_letters": lambda actor: acting.try_dead_letters(
+        actor.user, actor.database.transaction
+    ),
 }
 
 
