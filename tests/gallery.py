@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from support.browser import chromium
+from support.browser import chromium, wait_for_idle
 from support.commands import running, tapewatch
 from support.dashboard import free_port
 
@@ -179,8 +179,7 @@ def main(names: Sequence[str]) -> None:
 
 
 def _settle(page: Page) -> None:
-    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(idle).to_have_count(1, timeout=_PATIENCE)
+    wait_for_idle(page, _PATIENCE)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=_PATIENCE)
     page.wait_for_timeout(_REST)
 

@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from support.alerting import let_fire
+from support.browser import wait_for_idle
 from support.dashboard import launched
 
 from alerts.common.links import alert_id
@@ -59,17 +60,12 @@ def watch(browser, address) -> Iterator[Callable[..., Page]]:
         page.set_default_timeout(PATIENCE)
         page.goto(address + path)
         expect(page.locator(shows).first).to_be_visible(timeout=PATIENCE)
-        wait_for_idle(page)
+        wait_for_idle(page, PATIENCE)
         return page
 
     yield opened
     for context in contexts:
         context.close()
-
-
-def wait_for_idle(page) -> None:
-    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(idle).to_have_count(1, timeout=PATIENCE)
 
 
 def grave_faults(page) -> list[str]:
@@ -91,7 +87,7 @@ def lasting_faults(page) -> list[str]:
         if not found:
             break
         page.wait_for_timeout(1_500)
-        wait_for_idle(page)
+        wait_for_idle(page, PATIENCE)
     return found
 
 
@@ -127,13 +123,13 @@ def test_a_cell_of_the_heatmap_is_chosen_by_keyboard(watch):
     page.keyboard.type("Financials")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("subject=topic%3AFinancials"), timeout=PATIENCE)
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     time = page.get_by_role("combobox", name="Time of a cell")
     tab_to(page, time)
     page.keyboard.type("12:00")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Only 9 Mar 12:00")).to_be_visible(timeout=PATIENCE)
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     expect(time).to_be_focused()
     read = page.locator("[role=gridcell]").filter(has_text="Financials at 12:58")
     expect(read.first).to_be_attached(timeout=PATIENCE)
@@ -154,12 +150,12 @@ def test_a_subject_is_chosen_and_its_documents_are_searched_by_keyboard(watch):
     page.keyboard.type("HUB")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("subject=symbol%3AHUB"), timeout=PATIENCE)
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     tab_to(page, page.get_by_role("radiogroup", name="Rolling over").get_by_role("radio"))
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     expect(page).to_have_url(re.compile("window=15m"), timeout=PATIENCE)
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     tab_to(page, page.get_by_role("textbox", name="Search in titles and texts"))
     page.keyboard.type('"at 12:58"')
     page.keyboard.press("Enter")
@@ -172,7 +168,7 @@ def test_a_document_is_found_and_opened_by_keyboard(watch):
     page.keyboard.type('"at 12:58"')
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 text", exact=True)).to_be_visible(timeout=PATIENCE)
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     tab_to(page, page.locator("[class*=st-key-found-] canvas"))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Shift+Space")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from support.alerting import let_fire
+from support.browser import wait_for_idle
 from support.dashboard import launched
 from typer.testing import CliRunner
 
@@ -100,8 +101,7 @@ def settle(page) -> None:
     ):
         see(part)
         expect(part).to_have_count(1, timeout=PATIENCE)
-    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(idle).to_have_count(1, timeout=PATIENCE)
+    wait_for_idle(page, PATIENCE)
 
 
 def heatmap(page):
@@ -212,11 +212,6 @@ def found(page):
     return page.locator("[class*=st-key-found-] [data-testid=stDataFrame]")
 
 
-def wait_for_idle(page) -> None:
-    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(idle).to_have_count(1, timeout=PATIENCE)
-
-
 def test_the_pages_lead_to_each_other_and_keep_the_run(watch, address):
     page = watch(f"{address}?run=quiet")
     see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("5", exact=True))
@@ -238,7 +233,7 @@ def test_documents_are_searched_opened_and_linked_to(watch, address, scheme):
     page.keyboard.press("Enter")
     see(page.get_by_text("1 text", exact=True))
     see(found(page))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     found(page).click(position={"x": 18, "y": 52})
     see(page.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
     expect(page).to_have_url(re.compile("document="), timeout=PATIENCE)
@@ -254,7 +249,7 @@ def test_what_was_found_is_downloaded(watch, address):
     see(page.get_by_text("30 texts"))
     page.get_by_role("button", name="Export").click()
     see(page.get_by_role("button", name="CSV", exact=True))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     with page.expect_download(timeout=PATIENCE) as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
@@ -316,11 +311,11 @@ def test_a_symbol_leads_from_now_to_its_page_and_to_its_documents(open_page):
     see(page.get_by_test_id("stMetric").filter(has_text="Documents").get_by_text("30"))
     see(charts(page).nth(3))
     see(found(page))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     page.get_by_role("textbox", name="Search in titles and texts").fill('"at 12:58"')
     page.keyboard.press("Enter")
     see(page.get_by_text("1 text", exact=True))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     page.get_by_role("link", name="All of them").click()
     expect(page).to_have_url(re.compile(r"/documents\?.*symbol=HUB"), timeout=PATIENCE)
     see(page.get_by_text("1 text", exact=True))
@@ -332,7 +327,7 @@ def test_a_link_lays_two_subjects_side_by_side_and_their_numbers_are_downloaded(
     see(charts(page).first.get_by_text("Topic: Macro"))
     see(page.get_by_text("Financials · bank-run").first)
     see(charts(page).nth(4))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     with page.expect_download(timeout=PATIENCE) as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
@@ -347,7 +342,7 @@ def test_a_hostile_headline_is_only_text_on_the_page_of_its_topic(watch, address
     page = watch(f"{address}subject?run=replay&subject=topic%3AFinancials&words=click")
     see(page.get_by_text("1 text", exact=True))
     see(found(page))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     found(page).click(position={"x": 18, "y": 52})
     see(page.locator(".st-key-document").get_by_text("$x^2$ costs $5"))
     assert page.locator("img[src*=evil], a[href*=evil], a[href^=javascript], .katex").count() == 0
@@ -368,7 +363,7 @@ def test_a_run_is_played_paused_and_linked_to(watch, address):
     page = watch(f"{address}replays?run=replay&at=2026-03-09T12:30Z&speed=300", scheme="dark")
     firing = page.get_by_test_id("stMetric").filter(has_text="Firing alerts")
     see(firing.get_by_text("of 1 so far"))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     page.get_by_role("slider").focus()
     page.keyboard.press("ArrowLeft")
     see(firing.get_by_text("of 0 so far"))
@@ -394,7 +389,7 @@ def test_rules_are_compared_taken_away_and_linked_to(watch, address):
     see(page.get_by_role("heading", name="Only B fired"))
     only = page.get_by_test_id("stMetric").filter(has_text="Only B")
     see(only.get_by_text("1", exact=True))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     with page.expect_download(timeout=PATIENCE) as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
@@ -425,7 +420,7 @@ def test_the_model_shows_its_mistakes_and_how_sure_it_is(watch, address):
 def test_no_page_needs_scrolling_sideways(watch, address, path, width):
     page = watch(f"{address}{path}", width=width)
     see(page.get_by_test_id("stDataFrame"))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     overflow = "element => element.scrollWidth - element.clientWidth"
     assert page.locator("html").evaluate(overflow) == 0
     assert page.get_by_test_id("stMain").evaluate(overflow) == 0
@@ -489,7 +484,7 @@ def test_the_page_of_alerts_needs_no_scrolling_sideways(watch, address, firing, 
     page = watch(f"{address}{firing}", width=width)
     see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
     see(page.locator(".stVegaLiteChart svg.marks"))
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     overflow = "element => element.scrollWidth - element.clientWidth"
     assert page.locator("html").evaluate(overflow) == 0
     assert page.get_by_test_id("stMain").evaluate(overflow) == 0
@@ -499,7 +494,7 @@ def test_an_alert_is_chosen_from_the_list_and_linked_to(watch, address, firing):
     page = watch(f"{address}{firing.partition('&')[0]}")
     box = page.locator("[class*=st-key-alert-list-] [data-testid=stDataFrame]")
     see(box)
-    wait_for_idle(page)
+    wait_for_idle(page, PATIENCE)
     box.click(position={"x": 18, "y": 52})
     see(page.locator(".st-key-alert").get_by_text("mood · <b>CPLB"))
     expect(page).to_have_url(re.compile("alert=[0-9a-f]{12}"), timeout=PATIENCE)

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, expect, sync_playwright
 
 HOW_TO_INSTALL = (
     "no Chromium starts: run `apt-get install chromium` or `playwright install chromium`, "
@@ -44,6 +44,12 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def wait_for_idle(page: Page, patience: float) -> None:
+    """Wait until the script of a page of ours stands still; ``patience`` in milliseconds."""
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_have_count(1, timeout=patience)
 
 
 def find_chromium() -> str | None:
