@@ -54,6 +54,12 @@ class Recipe(_Table):
         SHIPPED, description="language model to start from: folder, Hub name, shipped, champion"
     )
     data: tuple[DataSource, ...] = Field((), description="where labelled rows come from")
+    vocabulary: int = Field(
+        0, ge=0, description="tokens that the base's vocabulary grows to; 0: as the base has it"
+    )
+    words_from: str | None = Field(
+        None, description="encoder that new words start from; unset: from their pieces"
+    )
     test_share: float = Field(
         0.1, gt=0, lt=0.5, description="share of the rows of files kept for the test"
     )

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as hf_logging
 
 from classifier.continual.drift import make_reference
-from classifier.data.datasets import DatasetError, Example, check_trainable
+from classifier.data.datasets import DatasetError, Example, check_trainable, normal_form
 from classifier.data.rows import Rows
 from classifier.engine import Engine
 from classifier.evaluation.calibration import Calibration, calibrate, fit_temperature
@@ -32,9 +32,13 @@ from classifier.training.narrowing import narrow
 from classifier.training.probe import fit_heads, silence
 from classifier.training.progress import Progress, forget_other_run
 from classifier.training.trainer import HEADS, LossSettings, SoftLabels
+from classifier.training.vocabulary import grow_vocabulary
 
 Tell = Callable[[str, int, int, Mapping[str, float]], None]
 """Called with the stage, steps done, steps in all, and the newest figures."""
+
+_TIMES_LABELLED = 4
+"""How often a labelled row counts when words are learned, beside once an unlabelled text."""
 
 Tests = Mapping[str, Sequence[Example]]
 
@@ -73,6 +77,9 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     forget_other_run(work / "steps", (recipe, base, rows.labels, splits.train, splits.development))
     torch.manual_seed(recipe.seed)
     model, tokenizer, new = open_base(base, rows.labels, recipe.dropout)
+    if recipe.vocabulary:
+        words = _texts_for_words(rows)
+        tokenizer = grow_vocabulary(model, tokenizer, words, recipe.vocabulary, recipe.words_from)
     tell("linear probe", 0, 1, {})
     fit_heads(model, tokenizer, splits.train, training_context(model, recipe), new)
     tell("linear probe", 1, 1, {})
@@ -120,6 +127,13 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     write_card(output, engine.model, facts)
     shutil.rmtree(work, ignore_errors=True)
     return Made(engine.version, before, after, calibrations)
+
+
+def _texts_for_words(rows: Rows) -> list[str]:
+    """What a vocabulary is learned from: no text that is held out, labelled ones more often."""
+    held_out = rows.splits.held_out
+    beside = [e.text for e in rows.unlabelled if normal_form(e.text) not in held_out]
+    return [*beside, *[e.text for e in rows.splits.train] * _TIMES_LABELLED]
 
 
 def _save_start(model: TwoHeadedModel, tokenizer: PreTrainedTokenizerBase, work: Path) -> Engine:
