@@ -116,7 +116,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
         tests=after,
         precision=engine.precision,
         int8=None if cost is None else asdict(cost),
-        settings=recipe.model_dump(mode="json", exclude={"data", "base", "teachers"}),
+        settings=recipe.model_dump(mode="json", exclude={"data", "base", "teachers", "words_from"}),
         base=provenance.origin(base),
         before=before,
         before_is="a linear probe on the base" if new else "the weights that it went on from",

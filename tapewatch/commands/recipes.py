@@ -50,8 +50,15 @@ def read_pairs(keys: Sequence[str] | None) -> dict[str, str]:
 
 def given_command() -> str:
     """The command as it was given, its paths by their last part alone."""
-    words = [Path(word).name or word for word in sys.argv[1:]]
-    return shlex.join(["tapewatch", *words])
+    return shlex.join(["tapewatch", *map(_without_folders, sys.argv[1:])])
+
+
+def _without_folders(word: str) -> str:
+    """``a/b`` as ``b`` and ``key=a/b`` as ``key=b``."""
+    name, separator, value = word.partition("=")
+    if separator and name.isidentifier():
+        return f"{name}={Path(value).name or value}"
+    return Path(word).name or word
 
 
 def with_shipped_teacher(recipe: DistilRecipe) -> DistilRecipe:

@@ -6,7 +6,7 @@ import pytest
 
 from classifier.recipe import DistilRecipe, RecipeError, Teacher, read_recipe
 from tapewatch.champion import SHIPPED
-from tapewatch.commands.recipes import read_teachers, with_shipped_teacher
+from tapewatch.commands.recipes import given_command, read_teachers, with_shipped_teacher
 
 
 def taught(*given, config=None):
@@ -67,3 +67,16 @@ def test_teachers_of_some_sets_alone_are_told():
 def test_without_a_teacher_one_is_asked_for():
     with pytest.raises(RecipeError, match="teachers: Field required"):
         taught()
+
+
+def test_a_card_tells_the_command_without_the_folders_of_whoever_gave_it(monkeypatch):
+    given = "train --data /home/ann/labels.csv:text=headline --output out/weights --epochs 3 "
+    keys = "--set words_from=/home/ann/e5 --set optimizer=sgd --teacher /home/ann/big:of=a+b"
+    monkeypatch.setattr("sys.argv", ["/usr/bin/tapewatch", *(given + keys).split()])
+
+    told = given_command()
+
+    assert told == (
+        "tapewatch train --data labels.csv:text=headline --output weights --epochs 3 "
+        "--set words_from=e5 --set optimizer=sgd --teacher big:of=a+b"
+    )

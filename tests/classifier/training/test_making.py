@@ -1,4 +1,4 @@
-"""Rows that know one head only: what becomes of the other head."""
+"""Rows that know one head only: what becomes of the other head; and a vocabulary that grows."""
 
 from datetime import date
 from itertools import product
@@ -23,6 +23,7 @@ TEXTS = {
         enumerate(TOPICS.values()), enumerate(MOODS.values()), FILLERS, FILLERS
     )
 }
+HELD_OUT = "praseodymium"
 QUICK = {"epochs": 3, "batch_texts": 16, "precision": "fp32", "dropout": 0.0}
 
 
@@ -98,3 +99,24 @@ def test_the_rows_of_these_tests_know_one_head():
         split = rows(Labels(tuple(TOPICS)), head).splits
         assert {getattr(row, other) for row in split.train} == {UNLABELLED}
         assert len({getattr(row, head) for row in split.train}) == len(SENTIMENTS)
+
+
+def test_a_vocabulary_learns_the_words_of_rows_that_are_not_held_out(tmp_path, known):
+    labels = Engine(known, "cpu").labels
+    examples = [
+        Row(f"{text} {word}", sentiment=mood)
+        for text, (_, mood) in TEXTS.items()
+        for word in [HELD_OUT if share_of(text) < 0.2 else "molybdenum"]
+    ]
+    test = [row for row in examples if HELD_OUT in row.text]
+    beside = [Row(row.text.replace(HELD_OUT, word)) for row in test for word in (HELD_OUT, "tin")]
+    given = Rows(make_splits(examples, {"own": test}), labels, unlabelled=beside)
+    recipe = Recipe(base=str(known), vocabulary=900, **{**QUICK, "epochs": 1})
+
+    make_weights(recipe, given, str(known), tmp_path / "after", date(2026, 3, 1), ["train"])
+
+    before, after = Engine(known, "cpu").tokenizer, Engine(tmp_path / "after", "cpu").tokenizer
+    assert len(after) > len(before)
+    assert "Ġmolybdenum" in after.get_vocab()
+    assert "Ġtin" in after.get_vocab()
+    assert len(after.tokenize(HELD_OUT)) > 3
