@@ -12,7 +12,7 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] h1 {
   font-size: 1.9rem; padding: 0 0 0.35rem; white-space: nowrap;
 }
-[data-testid="stMainBlockContainer"] h3 { font-size: 1.25rem; padding: 0.6rem 0 0.3rem; }
+[data-testid="stMainBlockContainer"] h2 { font-size: 1.25rem; padding: 0.6rem 0 0.3rem; }
 [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
 .st-key-header { margin-bottom: 0.5rem; }
 .st-key-status {

@@ -115,7 +115,7 @@ def _roles(lineup: Lineup, version: str) -> None:
 
 
 def _drift(database: Database, models: Models, run: RunSummary | None) -> None:
-    st.subheader(say("Drift"), anchor=False)
+    st.header(say("Drift"), anchor=False)
     if run is None:
         st.info(say("There is no run to measure yet."))
         return
@@ -152,7 +152,7 @@ def _measure(models: Models, run: RunSummary) -> None:
 
 
 def _contest(models: Models, lineup: Lineup) -> None:
-    st.subheader(say("Champion and challenger"), anchor=False)
+    st.header(say("Champion and challenger"), anchor=False)
     show_contest(models, lineup, palette_for(st.context.theme.type))
     show_history(lineup)
 

@@ -154,7 +154,7 @@ def _about(card: Card, plain_card: Mapping[str, Any]) -> None:
 
 
 def _scores(card: Card) -> None:
-    st.subheader(say("Scores"), anchor=False)
+    st.header(say("Scores"), anchor=False)
     table = tabulate_scores(card)
     if table.empty:
         st.info(
@@ -191,7 +191,7 @@ def _errors(card: Card) -> None:
     tests = {f"{score.head}: {test}": score for test, score in card.measured()}
     if not tests:
         return
-    st.subheader(say("Confusion"), anchor=False)
+    st.header(say("Confusion"), anchor=False)
     last = card.best_known("sentiment") or card.best_known("topic")
     usual = next((name for name, score in tests.items() if last and score is last[1]), "")
     with st.container(horizontal=True, vertical_alignment="bottom", key="errors"):
@@ -254,7 +254,7 @@ def _mistakes(score: HeadFigures) -> None:
 
 
 def _reliability(card: Card) -> None:
-    st.subheader(say("Reliability"), anchor=False)
+    st.header(say("Reliability"), anchor=False)
     if not card.calibration:
         st.info(say("The card does not say how far its probabilities can be trusted."))
         return

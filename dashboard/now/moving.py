@@ -43,7 +43,7 @@ def _movers(
     palette: Palette,
     choose: Callable[[Subject], None],
 ) -> None:
-    st.subheader(say("Biggest movers"), anchor=False)
+    st.header(say("Biggest movers"), anchor=False)
     since, end = during
     table = movers.tabulate(
         {
@@ -77,7 +77,7 @@ def _movers(
 
 
 def _symbols(changes: list[Change], palette: Palette, choose: Callable[[Subject], None]) -> None:
-    st.subheader(say("Symbols by volume"), anchor=False)
+    st.header(say("Symbols by volume"), anchor=False)
     table = treemap.tabulate(changes)
     if table.empty:
         st.info(say("No document of this span names a symbol."))

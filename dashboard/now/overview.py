@@ -62,7 +62,7 @@ def show_overview(  # noqa: PLR0913 - what is looked at, and what it is read wit
 
 
 def _topics(database: Database, view: View, palette: Palette) -> None:
-    st.subheader(say("Negative share by topic"), anchor=False)
+    st.header(say("Negative share by topic"), anchor=False)
     bins = reading.bins(database, view.part("topic"), view.cell)
     if not bins:
         st.info(say("No documents of this kind in this span."))
@@ -76,7 +76,7 @@ def _topics(database: Database, view: View, palette: Palette) -> None:
 
 def _behind(database: Database, view: View, alerts: list[Alert], palette: Palette) -> Slice:
     """Draw the timeline of the chosen subject; the part whose documents are to be shown."""
-    st.subheader(say("Behind it"), anchor=False)
+    st.header(say("Behind it"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="behind"):
         subject = _subject(database, view)
         cell = _choose_time(view)

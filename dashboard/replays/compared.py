@@ -108,7 +108,7 @@ def _figures(sides: Mapping[str, Result], found: Comparison, until: datetime) ->
 
 
 def _lanes(a: Result, b: Result, alone: set[int], known: Known | None) -> None:
-    st.subheader(say("Alerts over time"), anchor=False)
+    st.header(say("Alerts over time"), anchor=False)
     table = tabulate_lanes(a.firings, b.firings, alone, a.span)
     if table.empty:
         st.info(say("Neither would have told anything on this run."))
@@ -157,7 +157,7 @@ def _delay(delay: timedelta | None) -> str:
 
 
 def _judgements(judgements: Mapping[str, Judgement]) -> None:
-    st.subheader(say("Against known events"), anchor=False)
+    st.header(say("Against known events"), anchor=False)
     share = st.column_config.NumberColumn(format="%.0f%%", width=80)
     show_table(
         tabulate_judgements(judgements),
@@ -210,7 +210,7 @@ def _loads(sides: Mapping[str, Result]) -> None:
     table = tabulate_loads(sides)
     if table.empty:
         return
-    st.subheader(say("Alert minutes a week"), anchor=False)
+    st.header(say("Alert minutes a week"), anchor=False)
     minutes = st.column_config.NumberColumn(format="%.0f", width=90)
     show_table(
         table.head(_MOST_ROWS),
@@ -251,7 +251,7 @@ def _differences(found: Comparison, until: datetime) -> None:
     alone = {"A": found.added, "B": found.gone}
     for column, (letter, some) in zip(st.columns(2, gap="medium"), alone.items(), strict=True):
         with column:
-            st.subheader(say("Only {letter} fired", letter=letter), anchor=False)
+            st.header(say("Only {letter} fired", letter=letter), anchor=False)
             if not some:
                 st.text(
                     say(

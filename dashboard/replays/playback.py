@@ -116,11 +116,11 @@ def _draw(database: Database, played: Played, at: datetime) -> None:
     # What keeps its height comes first, so that little jumps while it plays.
     _subject(database, played, view, at, alerts)
     _topics(database, played, view, at)
-    st.subheader(say("Firing then"), anchor=False)
+    st.header(say("Firing then"), anchor=False)
     shown = [(alert.rule, alert.key, alert.fired_at) for alert in gravest(firing)]
     why = reading.cards(database, run.id, shown) if shown else {}
     show_firing(view, firing, why, _choose)
-    st.subheader(say("What had happened by then"), anchor=False)
+    st.header(say("What had happened by then"), anchor=False)
     _events(moments.changes(alerts))
 
 
@@ -150,7 +150,7 @@ def _figures(
 
 
 def _topics(database: Database, played: Played, view: View, at: datetime) -> None:
-    st.subheader(say("Negative share by topic"), anchor=False)
+    st.header(say("Negative share by topic"), anchor=False)
     bins = seen(database, played.run, view.part("topic"), view.cell, at)
     if not bins:
         st.info(say("No document had come by then."), icon=":material/hourglass_empty:")

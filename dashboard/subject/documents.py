@@ -31,7 +31,7 @@ def show_subject_documents(
     explain: Explain | None,
 ) -> None:
     """Draw the form, what it finds and what is open; ``linked`` is what a link on carries."""
-    st.subheader(say("Documents"), anchor=False)
+    st.header(say("Documents"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
         words = ask_words()
         order = segments(say("Order"), "sort", ORDERS, "negative")

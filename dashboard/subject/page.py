@@ -191,9 +191,7 @@ def _shares(
 ) -> None:
     subjects = [asked.subject, *([asked.against] if asked.against else [])]
     lines = [_line(database, view, asked.window, subject) for subject in subjects]
-    st.subheader(
-        say("Negative share over {window}", window=say(WINDOWS[asked.window])), anchor=False
-    )
+    st.header(say("Negative share over {window}", window=say(WINDOWS[asked.window])), anchor=False)
     _say_pruned(database, view)
     marks = mark(alerts, view.start, view.end, view.newest)
     draw_shares(view, lines, marks, palette, "subject-share")
@@ -270,7 +268,7 @@ def _explained(asked: Asked) -> str:
 def _fired(database: Database, view: View, alerts: list[Alert]) -> None:
     if not alerts:
         return
-    st.subheader(say("Alerts on it"), anchor=False)
+    st.header(say("Alerts on it"), anchor=False)
     rules = sorted({(alert.rule, alert.key) for alert in alerts[:SHOWN]})
     show_fired(view, alerts, reading.cards_of(database, view.run.id, rules))
 
@@ -280,10 +278,10 @@ def _split(database: Database, asked: Asked, view: View, palette: Palette) -> No
     kinds, sources = by_kind(parts), by_source(parts)
     columns = st.columns(2, gap="large")
     with columns[0]:
-        st.subheader(say("News against comments"), anchor=False)
+        st.header(say("News against comments"), anchor=False)
         draw_split(kinds, palette, "split-kinds", say("Negative share of news and of comments"))
     with columns[1]:
-        st.subheader(say("By source"), anchor=False)
+        st.header(say("By source"), anchor=False)
         draw_split(sources, palette, "split-sources", say("Negative share by source"))
 
 

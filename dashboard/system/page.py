@@ -45,7 +45,7 @@ def show_system(database: Database, retry: Retry | None) -> None:
     publish(run=run.name)
     live = st.fragment(_live, run_every=reading.REFRESH if is_going_on(run) else None)
     live(database, run.id, retry)
-    st.subheader(say("Access"), anchor=False)
+    st.header(say("Access"), anchor=False)
     show_access()
 
 
@@ -80,7 +80,7 @@ def _flow(database: Database, run: RunSummary, now: datetime) -> None:
     hours = reading.bins(database, week, _HOUR) if filled else []
     usual = usual_rates(hours, filled[0], start) if filled else {}
     _figures(database, run, now, recent_rate(bins, end), usual.get(end.hour))
-    st.subheader(say("Documents a minute"), anchor=False)
+    st.header(say("Documents a minute"), anchor=False)
     if filled is None:
         st.info(
             say("This run has no documents yet. They appear here as they come in."),
@@ -135,7 +135,7 @@ def _figures(
 
 
 def _partitions(database: Database, run: RunSummary, now: datetime) -> None:
-    st.subheader(say("Partitions"), anchor=False)
+    st.header(say("Partitions"), anchor=False)
     states = reading.partitions(database, run.id)
     if not states:
         st.info(say("No partition has been read yet."))
@@ -144,7 +144,7 @@ def _partitions(database: Database, run: RunSummary, now: datetime) -> None:
 
 
 def _dead_letters(database: Database, run: RunSummary, retry: Retry | None) -> None:
-    st.subheader(say("Dead letters"), anchor=False)
+    st.header(say("Dead letters"), anchor=False)
     reasons = reading.reasons(database, run.id)
     if not reasons:
         with st.container(border=True, key="calm"):
@@ -164,7 +164,7 @@ def _dead_letters(database: Database, run: RunSummary, retry: Retry | None) -> N
 
 
 def _models(database: Database, run: RunSummary) -> None:
-    st.subheader(say("Models"), anchor=False)
+    st.header(say("Models"), anchor=False)
     used = reading.models_used(database, run.id)
     if used:
         tables.show_models(used)
@@ -173,7 +173,7 @@ def _models(database: Database, run: RunSummary) -> None:
 
 
 def _deliveries(database: Database, now: datetime) -> None:
-    st.subheader(say("Deliveries"), anchor=False)
+    st.header(say("Deliveries"), anchor=False)
     since = now.replace(minute=0, second=0, microsecond=0) - _DELIVERIES
     outcomes = reading.outcomes(database, since)
     if outcomes:
@@ -183,7 +183,7 @@ def _deliveries(database: Database, now: datetime) -> None:
 
 
 def _storage(database: Database, run: RunSummary) -> None:
-    st.subheader(say("Storage"), anchor=False)
+    st.header(say("Storage"), anchor=False)
     found = reading.run(database, run.name)
     st.caption(_horizon([found.documents_from, found.hours_from]))
     tables.show_sizes(reading.table_sizes(database))

@@ -204,7 +204,7 @@ def test_a_hostile_headline_reaches_tables_and_plain_text_only(open_page):
     (shown,) = [headline for headline in headlines(page) if "evil" in headline]
     assert "$x^2$ costs $5" in shown
     assert not {"\u202e", "\u202c", "\x07"} & set(shown)
-    for elements in (page.markdown, page.caption, page.subheader, page.info, page.get("html")):
+    for elements in (page.markdown, page.caption, page.header, page.info, page.get("html")):
         assert not [element for element in elements if "evil" in str(element)]
 
 
@@ -295,5 +295,5 @@ def test_hostile_texts_in_a_card_reach_tables_and_plain_text_only(scene, open_pa
     (row,) = told.dataframe[0].value.to_dict("records")
     for name in ("Headline", "Text", "URL"):
         assert row[name] == plain(hostile)
-    for elements in (page.markdown, page.caption, page.subheader, page.info, page.get("html")):
+    for elements in (page.markdown, page.caption, page.header, page.info, page.get("html")):
         assert not [element for element in elements if "evil" in str(element)]

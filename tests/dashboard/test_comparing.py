@@ -81,7 +81,7 @@ def compared(page):
     """The page once both backtests have ended."""
     fine(page.button(key="compare").click().run())
     deadline = time.monotonic() + PATIENCE
-    while not [found for found in page.subheader if found.value == "Alerts over time"]:
+    while not [found for found in page.header if found.value == "Alerts over time"]:
         assert time.monotonic() < deadline, texts(page)
         time.sleep(0.05)
         fine(page.run())
@@ -238,7 +238,7 @@ def test_a_backtest_tells_how_far_it_is_and_can_be_cancelled(open_page, monkeypa
 def test_hostile_names_of_files_rules_and_keys_are_only_text(scene, open_page):
     scene.add_documents("replay", 30, symbols=(HOSTILE[:60],))
     page = compared(upload(open_page(), OTHER, name=f"{HOSTILE[:20]}.toml"))
-    for elements in (page.markdown, page.caption, page.info, page.subheader, page.get("html")):
+    for elements in (page.markdown, page.caption, page.info, page.header, page.get("html")):
         assert not [element for element in elements if "evil" in str(element.value)]
 
 

@@ -87,8 +87,8 @@ def table(page, column):
     return found[0] if found else None
 
 
-def subheaders(page):
-    return [found.value for found in page.subheader]
+def headings(page):
+    return [found.value for found in page.header]
 
 
 def test_the_shipped_card_is_shown_with_what_it_measured(open_page):
@@ -101,7 +101,7 @@ def test_the_shipped_card_is_shown_with_what_it_measured(open_page):
         f"{low:.3f} to {high:.3f}",
     )
     assert len(table(page, "Majority")) == 4
-    assert subheaders(page) == [
+    assert headings(page) == [
         "Scores", "Confusion", "Reliability", "Drift", "Champion and challenger",
     ]  # fmt: skip
     assert any("8.3 million parameters" in text for text in texts(page))
@@ -119,7 +119,7 @@ def test_a_database_that_is_away_leaves_the_card():
     page = open_at(script, database, Weights().ways())
     assert len(table(page, "Majority")) == 4
     assert "database cannot be reached" in page.error[0].value
-    assert subheaders(page)[-1] == "Champion and challenger"
+    assert headings(page)[-1] == "Champion and challenger"
     database.close()
 
 
@@ -144,7 +144,7 @@ def test_a_version_without_a_card_says_so_and_the_rest_is_there(open_page):
     page = open_page(Weights(cards={}))
     assert page.error[0].value == "There is no card to show:"
     assert f"no card of {shipped()['version']}" in texts(page)
-    assert subheaders(page) == ["Drift", "Champion and challenger"]
+    assert headings(page) == ["Drift", "Champion and challenger"]
 
 
 def test_a_registry_that_is_damaged_is_told_and_not_traced(open_page):

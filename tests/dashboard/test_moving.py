@@ -155,7 +155,7 @@ def test_hostile_names_become_plain():
 
 
 def headings(page):
-    return [each.value for each in page.subheader]
+    return [each.value for each in page.header]
 
 
 def said(page):

@@ -247,7 +247,7 @@ def test_hostile_names_are_only_text(scene, open_page):
     scene.add_documents(HOSTILE, 3, topic="Macro")
     scene.add_alert(HOSTILE, HOSTILE, key=HOSTILE, fired=0.5)
     page = open_page(about=f"topic:{HOSTILE}")
-    for elements in (page.markdown, page.caption, page.info, page.subheader, page.get("html")):
+    for elements in (page.markdown, page.caption, page.info, page.header, page.get("html")):
         assert not [element for element in elements if "evil" in str(element.value)]
     for shown in (*texts(page), *table(page, "What")["Rule"]):
         assert not {"\u202e", "\x1b"} & set(shown)

@@ -74,7 +74,7 @@ def choose(page, key, value):
 
 
 def headings(page):
-    return [each.value for each in page.subheader]
+    return [each.value for each in page.header]
 
 
 def charts(page):
@@ -259,7 +259,7 @@ def test_hostile_names_are_shown_plainly(scene, open_page):
     page = open_page(subject=f"source:{name}", against="symbol:$A$")
     assert figures(page)["Documents"] == "12"
     assert f"Source: {plain(name, 60)}" in page.selectbox(key="subject").options
-    for elements in (page.markdown, page.caption, page.subheader, page.info, page.get("html")):
+    for elements in (page.markdown, page.caption, page.header, page.info, page.get("html")):
         assert not [each for each in elements if "loud" in str(each)]
 
 

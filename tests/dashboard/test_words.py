@@ -219,7 +219,7 @@ HEADED = {
 @pytest.mark.parametrize("page", HEADED)
 def test_a_page_is_said_in_chinese(open_page, page):
     shown = open_page(page, lang="zh", run="replay")
-    heads = [head.value for head in shown.subheader]
+    heads = [head.value for head in shown.header]
     labels = [
         *heads,
         *(each.label for each in shown.metric),
@@ -242,7 +242,7 @@ def test_the_language_is_chosen_and_carried_by_the_link(open_page):
     assert "lang" not in linked(page)
     fine(chooser.set_value("zh").run())
     assert linked(page)["lang"] == "zh"
-    assert HEADED["now"] in [head.value for head in page.subheader]
+    assert HEADED["now"] in [head.value for head in page.header]
 
 
 @pytest.mark.usefixtures("story")
