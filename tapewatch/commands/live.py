@@ -32,6 +32,7 @@ from tapewatch.wiring import (
     StoreSink,
     batch_limits,
     existing_run,
+    keep_loaded,
     make_alerter,
     open_run,
     open_scorer,
@@ -72,6 +73,7 @@ def worker(run: RunName = LIVE, device: Device = "auto") -> None:
             )
             metrics.watch(lambda: pipeline.depths)
             _on_signals(pipeline.stop)
+            keep_loaded()
             log.info("worker_ready", run=run, topics=list(kafka.topics), model=scorer.version)
             total = pipeline.run()
         log.info("worker_stopped", documents=total.documents, dead_letters=total.dead_letters)

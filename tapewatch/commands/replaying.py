@@ -29,7 +29,14 @@ from tapewatch.database import open_database
 from tapewatch.login import read_access
 from tapewatch.settings import Settings
 from tapewatch.weighing import weigh_replayed
-from tapewatch.wiring import Replay, ReplayReport, open_model, open_run, read_rules
+from tapewatch.wiring import (
+    Replay,
+    ReplayReport,
+    keep_loaded,
+    open_model,
+    open_run,
+    read_rules,
+)
 
 PACKAGE = Path(__file__).resolve().parent.parent
 DEMO_FEED = PACKAGE / "demo" / "feed.jsonl.gz"
@@ -120,6 +127,7 @@ def replay_into(  # noqa: PLR0913 - a replay is made of these
     with console.progress_bar() as progress:
         task = progress.add_task("Loading the model", total=1.0, detail="")
         engine = open_model(settings, device)
+        keep_loaded()
         _tell_other_weights(database, run, engine.version)
         progress.update(task, description=f"Replaying {feed.name}")
 

@@ -5,7 +5,7 @@ import structlog
 from tapewatch.addresses import is_loopback
 from tapewatch.commands.options import Device
 from tapewatch.settings import Settings
-from tapewatch.wiring import open_local_scorer
+from tapewatch.wiring import keep_loaded, open_local_scorer
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,7 @@ def serve(device: Device = "auto") -> None:
         log.warning("open_to_everybody", advice="set TAPEWATCH_SCORER_TOKEN here and at clients")
     model = open_local_scorer(settings, device)
     model.score(["ready"])
+    keep_loaded()
     address, port = listening.getsockname()[:2]
     host = f"[{address}]" if ":" in address else address
     log.info("scorer_ready", url=f"http://{host}:{port}", model=model.version)

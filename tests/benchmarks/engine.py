@@ -25,7 +25,7 @@ from store.database import Database
 from store.embedded import EmbeddedPostgres
 from tapewatch.champion import SHIPPED
 from tapewatch.settings import Settings
-from tapewatch.wiring import Replay, open_run
+from tapewatch.wiring import Replay, keep_loaded, open_run
 
 BUDGETS = (1024, 2048, 4096, 8192)
 
@@ -53,6 +53,7 @@ def run(quick: bool) -> dict[str, Any]:  # noqa: FBT001 - what bench.py calls
         }
         for work in contestants.values():  # warm-up
             work()
+        keep_loaded()  # as workers and replays do
         rates = in_turn(contestants, rounds)
     return {
         "precision": engine.precision,
@@ -169,6 +170,7 @@ def _odd(engine: Engine, texts: Sequence[str], rounds: int) -> dict[str, dict[st
                 "both": lambda p=plain, s=strange: len(engine.score([*p, *s]))}  # fmt: skip
         for work in pair.values():
             work()
+        keep_loaded()  # as workers and replays do
         rates = in_turn(pair, rounds)
         plain_seconds = len(plain) / np.median(rates["plain"])
         both_seconds = (len(plain) + len(strange)) / np.median(rates["both"])
