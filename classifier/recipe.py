@@ -6,7 +6,7 @@ are told by name before anything is loaded. Knows no torch.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from classifier.errors import ClassifierError
@@ -105,6 +106,12 @@ class Recipe(_Table):
         "auto", description="bf16 where the device is fast at it, or as told"
     )
     seed: int = Field(7, description="seed of every random draw")
+
+    @model_validator(mode="after")
+    def _words_need_room(self) -> Self:
+        if self.words_from is not None and not self.vocabulary:
+            raise ValueError("words_from is for a vocabulary that grows: give vocabulary too")
+        return self
 
 
 def _as_names(given: object) -> object:

@@ -256,3 +256,9 @@ def test_a_fine_tune_has_no_teachers_and_makes_no_texts():
     for key in ("teachers", "made_from"):
         with pytest.raises(RecipeError, match=f"{key}: "):
             read_recipe(Recipe, None, {key: ["one"]})
+
+
+def test_words_of_an_encoder_need_a_vocabulary_to_grow_into():
+    with pytest.raises(RecipeError, match="words_from is for a vocabulary that grows"):
+        read_recipe(Recipe, None, {"words_from": "e5"})
+    assert read_recipe(Recipe, None, {"words_from": "e5", "vocabulary": 9}).words_from == "e5"
