@@ -171,7 +171,6 @@ def _odd(engine: Engine, texts: Sequence[str], rounds: int) -> dict[str, dict[st
                 "both": lambda p=plain, s=strange: len(engine.score([*p, *s]))}  # fmt: skip
         for work in pair.values():
             work()
-        keep_loaded()  # as workers and replays do
         rates = in_turn(pair, rounds)
         plain_seconds = len(plain) / np.median(rates["plain"])
         both_seconds = (len(plain) + len(strange)) / np.median(rates["both"])

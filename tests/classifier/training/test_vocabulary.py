@@ -75,7 +75,9 @@ def test_texts_of_known_words_are_read_as_before(base, tmp_path):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_new_word_of_an_encoder_starts_where_the_map_of_the_shared_words_puts_it(base, encoder):
+def test_a_new_word_of_an_encoder_starts_where_the_map_of_the_shared_words_puts_it(
+    base, encoder, tmp_path
+):
     """The encoder's words are made a linear image of the base's, so it is known where that is."""
     model, old = opened(base)
     known, theirs, trunk = old.get_vocab(), load_tokenizer(encoder).get_vocab(), load_trunk(encoder)
@@ -88,9 +90,10 @@ def test_a_new_word_of_an_encoder_starts_where_the_map_of_the_shared_words_puts_
         for word, ours in shared.items():
             words[theirs[word]] = embeddings(model)[known[ours]] @ image
         words[theirs["copper"]] = copper @ image
-    trunk.save_pretrained(encoder)
+    trunk.save_pretrained(tmp_path)
+    load_tokenizer(encoder).save_pretrained(tmp_path)
 
-    grown = grow_vocabulary(model, old, TEXTS, 600, encoder).get_vocab()
+    grown = grow_vocabulary(model, old, TEXTS, 600, str(tmp_path)).get_vocab()
 
     after = embeddings(model)
     middle = after[[grown[ours] for ours in shared.values()]].mean(dim=0)
