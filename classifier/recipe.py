@@ -149,6 +149,14 @@ class DistilRecipe(Recipe):
             raise ValueError("each teaches some sets only: name one without `of` for all the rest")
         return teachers
 
+    @model_validator(mode="after")
+    def _somebody_writes_like_something(self) -> Self:
+        if self.generated and not (self.generator and self.generated_from):
+            raise ValueError(
+                "generated needs a generator, which writes, and generated_from, the set it reads"
+            )
+        return self
+
     trunk_dropout: float | None = Field(
         0.0, ge=0, lt=1, description="dropout inside the student; unset: as the base has it"
     )
@@ -167,6 +175,15 @@ class DistilRecipe(Recipe):
     )
     plain: int = Field(
         0, ge=0, description="posts without a sentiment, written as the headlines that they pass on"
+    )
+    generated: int = Field(
+        0, ge=0, description="texts that a language model writes like those of one set"
+    )
+    generated_from: str | None = Field(
+        None, description="that set, by name; what is written counts as texts of it"
+    )
+    generator: str | None = Field(
+        None, description="the language model that reads the set and writes: folder or Hub name"
     )
     hard_share: float = Field(
         0.3, ge=0, le=1, description="weight of the rows' own labels beside the teachers'"

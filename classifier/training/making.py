@@ -28,6 +28,7 @@ from classifier.recipe import DistilRecipe, Recipe, Teacher
 from classifier.training import provenance
 from classifier.training.distillation import as_logarithms, ask_teachers, gather_texts
 from classifier.training.finetuning import finetune, training_context
+from classifier.training.generation import generate_like
 from classifier.training.narrowing import narrow
 from classifier.training.probe import fit_heads, silence
 from classifier.training.progress import Progress, forget_other_run
@@ -39,6 +40,9 @@ Tell = Callable[[str, int, int, Mapping[str, float]], None]
 
 _TIMES_LABELLED = 4
 """How often a labelled row counts when words are learned, beside once an unlabelled text."""
+
+_PLACES = {"data", "base", "teachers", "words_from", "generator"}
+"""Keys that name folders, which the card tells in its own way."""
 
 Tests = Mapping[str, Sequence[Example]]
 
@@ -116,7 +120,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
         tests=after,
         precision=engine.precision,
         int8=None if cost is None else asdict(cost),
-        settings=recipe.model_dump(mode="json", exclude={"data", "base", "teachers", "words_from"}),
+        settings=recipe.model_dump(mode="json", exclude=_PLACES),
         base=provenance.origin(base),
         before=before,
         before_is="a linear probe on the base" if new else "the weights that it went on from",
@@ -160,6 +164,15 @@ def _teach(
     if not isinstance(recipe, DistilRecipe):
         return rows.splits.train, None, None
     examples = gather_texts(rows.splits, rows.unlabelled, recipe)
+    if recipe.generated:
+        examples += generate_like(
+            rows.splits,
+            recipe,
+            {normal_form(example.text) for example in examples},
+            work / "generator",
+            lambda *step: tell("tuning the generator", *step),
+            lambda *step: tell("generating texts", *step),
+        )
     soft = ask_teachers(
         recipe.teachers,
         examples,

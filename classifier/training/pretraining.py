@@ -167,7 +167,7 @@ def _start(
     corpus: Sequence[str], settings: PretrainingSettings
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if settings.base is not None:
-        return _open(settings.base)
+        return open_language_model(settings.base)
     tokenizer = train_tokenizer(corpus, settings.vocabulary, settings.context)
     if settings.blocks_from is not None:
         encoder, context = settings.blocks_from, settings.context
@@ -183,7 +183,8 @@ def _start(
     return model, tokenizer
 
 
-def _open(base: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def open_language_model(base: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model to go on from, folder or Hub name. Raises WeightsError."""
     with reading_base(base):
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         tokenizer = load_tokenizer(base)

@@ -30,15 +30,24 @@ def choose_trained(model: TwoHeadedModel, recipe: Recipe) -> None:
         return
     model.trunk.requires_grad_(requires_grad=False)
     if recipe.strategy == "last":
-        stack = _blocks(model.trunk)
-        if recipe.blocks > len(stack):
-            raise StrategyError(
-                f"the base has {len(stack)} blocks: the last {recipe.blocks} cannot be trained"
-            )
-        for block in list(stack)[-recipe.blocks :]:
-            block.requires_grad_(requires_grad=True)
-        for norm in _after(model.trunk, stack):
-            norm.requires_grad_(requires_grad=True)
+        _thaw_last(model.trunk, recipe.blocks)
+
+
+def freeze_all_but_last(model: PreTrainedModel, share: float) -> None:
+    """Leave only this share of the blocks of ``model`` to be trained, the last, and its norm."""
+    model.requires_grad_(requires_grad=False)
+    _thaw_last(model, max(1, round(share * len(_blocks(model)))))
+
+
+def _thaw_last(trunk: nn.Module, count: int) -> None:
+    """Let the last ``count`` blocks be trained, and what follows them. Raises StrategyError."""
+    stack = _blocks(trunk)
+    if count > len(stack):
+        raise StrategyError(f"the base has {len(stack)} blocks: the last {count} cannot be trained")
+    for block in list(stack)[-count:]:
+        block.requires_grad_(requires_grad=True)
+    for norm in _after(trunk, stack):
+        norm.requires_grad_(requires_grad=True)
 
 
 def merge_trained(model: TwoHeadedModel) -> None:

@@ -117,6 +117,27 @@ def test_the_card_says_how_it_was_made_and_nothing_is_left_over(folder, student,
     assert not [*folder.glob("*.work")]
 
 
+def test_a_language_model_writes_more_texts_for_the_student(folder, student):
+    write_base(folder / "lm", "gpt2", [row["text"] for row in ROWS], width=32)
+    tapewatch(
+        "pretrain", "--data", "texts.txt", "--base", "lm", "--output", "writer", "--epochs", 4,
+        "--learning-rate", 0.01, folder=folder,
+    )  # fmt: skip
+
+    said = distilled(
+        folder, "taught", "--teacher", "teacher", "--set", "generated=50", "--set",
+        "generated_from=rows.jsonl", "--set", f"generator={folder / 'writer'}",
+    )  # fmt: skip
+
+    assert min(accuracies(last_json(said)["after"]).values()) > 0.9
+    fewer, card = read_card(folder / "student"), read_card(folder / "taught")
+    added = [c["rows"]["labelled by teachers only"] for c in (fewer, card)]
+    assert added[1] - added[0] == 50 + 20, "and 40 invented sentences for 20"
+    assert "generator=writer" in card["commands"][-1]
+    assert str(folder) not in json.dumps(card)
+    assert not [*folder.glob("*.work")]
+
+
 def test_what_was_trained_classifies(folder, student):
     said = last_json(
         tapewatch("classify", "the oil falls in week 3 of the year", "--json", folder=folder,

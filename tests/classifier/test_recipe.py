@@ -262,3 +262,12 @@ def test_words_of_an_encoder_need_a_vocabulary_to_grow_into():
     with pytest.raises(RecipeError, match="words_from is for a vocabulary that grows"):
         read_recipe(Recipe, None, {"words_from": "e5"})
     assert read_recipe(Recipe, None, {"words_from": "e5", "vocabulary": 9}).words_from == "e5"
+
+
+@pytest.mark.parametrize("absent", ["generator", "generated_from"])
+def test_what_is_generated_needs_a_generator_and_a_set_to_be_like(absent):
+    whole = {"teachers": ["t"], "generated": 9, "generator": "lm", "generated_from": "sentfin"}
+    assert read_recipe(DistilRecipe, None, whole).generated == 9
+
+    with pytest.raises(RecipeError, match="generated needs a generator"):
+        read_recipe(DistilRecipe, None, {**whole, absent: None})

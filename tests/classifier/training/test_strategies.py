@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.tiny_bases import CAUSAL, KINDS, write_base
 from torch import nn
-from transformers import GPT2Config, GPT2Model
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2Model
 
 from classifier.labels import SENTIMENTS, Labels
 from classifier.model import TwoHeadedModel, encode, load_weights, open_base, save_weights
@@ -12,6 +12,7 @@ from classifier.recipe import Recipe
 from classifier.training.strategies import (
     StrategyError,
     choose_trained,
+    freeze_all_but_last,
     make_optimizer,
     merge_trained,
     trained_share,
@@ -152,6 +153,22 @@ def test_more_blocks_than_there_are_is_told(bases, kind):
 
     with pytest.raises(StrategyError, match="the base has 2 blocks: the last 3 cannot be trained"):
         choose_trained(model, Recipe(strategy="last", blocks=3))
+
+
+@pytest.mark.parametrize("kind", CAUSAL)
+@pytest.mark.parametrize(("share", "thawed"), [(0.01, {"1"}), (0.5, {"1"}), (1.0, {"0", "1"})])
+def test_of_a_language_model_a_share_of_the_blocks_is_left_to_be_trained(
+    bases, kind, share, thawed
+):
+    model = AutoModelForCausalLM.from_pretrained(bases[kind])
+
+    freeze_all_but_last(model, share)
+
+    left = {name for name, value in model.named_parameters() if value.requires_grad}
+    numbers = {part for name in left for part in name.split(".") if part.isdigit()}
+    assert numbers == thawed
+    assert not any(model.get_input_embeddings().weight is p for p in model.parameters()
+                   if p.requires_grad)  # fmt: skip
 
 
 def test_a_stack_within_a_block_is_not_taken_for_the_blocks():
