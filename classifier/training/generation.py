@@ -35,7 +35,7 @@ from classifier.training.strategies import freeze_all_but_last
 _TUNED_SHARE = 0.4
 """Of the blocks, the last; the first know the language already and cost as much again."""
 _EPOCHS, _LEARNING_RATE, _BATCH = 3, 1e-4, 48
-_LONGEST = 64
+_LONGEST = 128
 """Tokens of a text at most, read or written."""
 
 _AT_ONCE = 256
@@ -75,7 +75,7 @@ def generate_like(  # noqa: PLR0913 - like what, by which recipe, where, and who
     if len(texts) < recipe.generated:
         model, tokenizer = open_language_model(str(recipe.generator))
         _tune(model, tokenizer, rows, work / "steps", recipe, tell_tuning)
-        rounds = _rounds(model, tokenizer, recipe.seed + len(texts))
+        rounds = _rounds(model, tokenizer, recipe.precision, recipe.seed + len(texts))
         texts = _gather(rounds, texts, recipe.generated, known, kept, tell_writing)
     return [Example(text, source=rows[0].source) for text in texts[: recipe.generated]]
 
@@ -92,10 +92,12 @@ def _read(kept: Path) -> list[str]:
 class _Texts(Dataset[dict[str, Any]]):
     """Each text between two end tokens, which is where writing begins and ends."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Example]) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Example], longest: int
+    ) -> None:
         texts = [row.text for row in rows]
         encoded: Any = tokenizer(
-            texts, add_special_tokens=False, truncation=True, max_length=_LONGEST
+            texts, add_special_tokens=False, truncation=True, max_length=longest
         )
         end = tokenizer.eos_token_id
         self._ids = [[end, *ids, end] for ids in encoded["input_ids"]]
@@ -141,7 +143,7 @@ def _tune(  # noqa: PLR0913 - what is trained, on what, where, and who is told
             use_cpu=not torch.cuda.is_available(),
             dataloader_pin_memory=torch.cuda.is_available(),
         ),
-        train_dataset=_Texts(tokenizer, rows),
+        train_dataset=_Texts(tokenizer, rows, _longest(model)),
         data_collator=DataCollatorForSeq2Seq(tokenizer),  # which gives the padding no label
         callbacks=[Progress(tell)],
     )
@@ -176,16 +178,17 @@ def _gather(  # noqa: PLR0913 - who writes, what there is, how many, where, and 
 
 
 def _rounds(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, precision: str, seed: int
 ) -> Iterator[list[str]]:
     """Texts without end, at most ``_AT_ONCE`` a round."""
     device = resolve_device()
-    model.to(device, torch.bfloat16 if wants_bf16("auto") else torch.float32).eval()  # type: ignore[arg-type]
+    model.to(device, torch.bfloat16 if wants_bf16(precision) else torch.float32).eval()  # type: ignore[arg-type]
     generator = torch.Generator(device).manual_seed(seed)
     end: Any = tokenizer.eos_token_id
     while True:
         written = _write(model, int(end), generator)
-        yield [str(tokenizer.decode(ids)).strip() for ids in written]
+        texts = (str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in written)
+        yield [" ".join(text.split()) for text in texts]
 
 
 @torch.inference_mode()
@@ -194,7 +197,7 @@ def _write(model: PreTrainedModel, end: int, generator: torch.Generator) -> list
     cache = DynamicCache(config=model.config)
     begun = torch.full((_AT_ONCE, 1), end, device=generator.device)  # (B, T)
     ended: list[list[int]] = []
-    for _ in range(_longest(model)):
+    for _ in range(_longest(model) + 1):
         unread = begun[:, cache.get_seq_length() :]  # all of it, where a model keeps no cache
         logits = model(input_ids=unread, cache=cache, use_cache=True).logits[:, -1]
         begun = torch.cat([begun, _draw(logits.float(), generator)[:, None]], dim=1)
@@ -218,5 +221,5 @@ def _draw(logits: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _longest(model: PreTrainedModel) -> int:
-    """Tokens of a text and the end before it, at most."""
+    """Tokens of a text at most, so that it fits in between two ends."""
     return min(_LONGEST, int(getattr(model.config, "max_position_embeddings", _LONGEST)) - 2)

@@ -26,6 +26,7 @@ KNOWN = random.Random(3).sample(EVERY, 120)
 OTHERS = [text for text in EVERY if text not in KNOWN]
 ROWS = [
     *(Example(text, sentiment=0, source="wires") for text in KNOWN),
+    Example("a row of more tokens than the context holds, " * 9, source="wires"),
     Example("a post of another set", topic=0, source="posts"),
 ]
 
@@ -121,7 +122,7 @@ def test_progress_is_told_of_both_stages(generator, tmp_path):
         lambda *step: tuning.append(step[:2]), lambda *step: writing.append(step[:2]),
     )  # fmt: skip
 
-    assert tuning[-1] == (9, 9), "120 rows, 48 a step, three times"
+    assert tuning[-1] == (9, 9), "121 rows, 48 a step, three times"
     assert writing[-1] == (4, 4)
 
 
