@@ -19,10 +19,10 @@ from transformers import (
 )
 
 from classifier.data.datasets import DatasetError, Example, check_trainable
-from classifier.hardware import wants_bf16
 from classifier.labels import UNLABELLED, Labels
 from classifier.model import TwoHeadedModel, encode
 from classifier.recipe import Recipe
+from classifier.training.arguments import training_arguments
 from classifier.training.losses import balanced_weights
 from classifier.training.progress import Callbacks, last_state
 from classifier.training.strategies import choose_trained, make_optimizer, merge_trained
@@ -145,8 +145,10 @@ def _losses(
 
 
 def _arguments(output: Path, recipe: Recipe) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(output),
+    return training_arguments(
+        output,
+        precision=recipe.precision,
+        seed=recipe.seed,
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_texts,
         per_device_eval_batch_size=64,
@@ -156,7 +158,6 @@ def _arguments(output: Path, recipe: Recipe) -> TrainingArguments:
         logging_steps=50,
         eval_strategy="epoch",
         save_strategy="epoch",
-        save_total_limit=1,
         load_best_model_at_end=True,
         restore_callback_states_from_checkpoint=True,
         metric_for_best_model=recipe.metric,
@@ -165,10 +166,4 @@ def _arguments(output: Path, recipe: Recipe) -> TrainingArguments:
         length_column_name="length",
         label_names=["topic", "sentiment"],
         remove_unused_columns=False,
-        report_to="none",
-        disable_tqdm=True,
-        seed=recipe.seed,
-        bf16=wants_bf16(recipe.precision),
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
     )

@@ -22,12 +22,12 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
-    TrainingArguments,
 )
 
 from classifier.data.datasets import DatasetError, Example, Splits, normal_form
 from classifier.hardware import resolve_device, wants_bf16
 from classifier.recipe import DistilRecipe
+from classifier.training.arguments import training_arguments
 from classifier.training.pretraining import open_language_model
 from classifier.training.progress import Progress, Told, forget_other_run, last_state
 from classifier.training.strategies import freeze_all_but_last
@@ -122,8 +122,10 @@ def _tune(  # noqa: PLR0913 - what is trained, on what, where, and who is told
     freeze_all_but_last(model, _TUNED_SHARE)
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(steps),
+        args=training_arguments(
+            steps,
+            precision=recipe.precision,
+            seed=recipe.seed,
             num_train_epochs=_EPOCHS,
             per_device_train_batch_size=_BATCH,
             learning_rate=_LEARNING_RATE,
@@ -132,16 +134,9 @@ def _tune(  # noqa: PLR0913 - what is trained, on what, where, and who is told
             optim="adamw_torch_fused",
             logging_steps=10,
             save_strategy="epoch",
-            save_total_limit=1,
             train_sampling_strategy="group_by_length",
             length_column_name="length",
             remove_unused_columns=False,
-            report_to="none",
-            disable_tqdm=True,
-            seed=recipe.seed,
-            bf16=wants_bf16(recipe.precision),
-            use_cpu=not torch.cuda.is_available(),
-            dataloader_pin_memory=torch.cuda.is_available(),
         ),
         train_dataset=_Texts(tokenizer, rows, _longest(model)),
         data_collator=DataCollatorForSeq2Seq(tokenizer),  # which gives the padding no label

@@ -29,10 +29,10 @@ from transformers import (
 )
 
 from classifier.data.datasets import DatasetError
-from classifier.hardware import wants_bf16
 from classifier.model import WeightsError, is_encoder, load_tokenizer, reading_base
 from classifier.recipe import RecipeError
 from classifier.tokenizer import train_tokenizer
+from classifier.training.arguments import training_arguments
 from classifier.training.embeddings import token_embeddings
 from classifier.training.progress import Callbacks, forget_other_run, last_state
 from classifier.training.warm_start import gpt_from_encoder
@@ -229,8 +229,10 @@ def _shape(settings: PretrainingSettings, tokenizer: PreTrainedTokenizerBase) ->
 
 
 def _arguments(output: Path, settings: PretrainingSettings) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(output / "steps"),
+    return training_arguments(
+        output / "steps",
+        precision=settings.precision,
+        seed=settings.seed,
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_blocks,
         per_device_eval_batch_size=settings.batch_blocks,
@@ -244,11 +246,4 @@ def _arguments(output: Path, settings: PretrainingSettings) -> TrainingArguments
         eval_strategy="steps",
         eval_steps=500,
         save_steps=500,
-        save_total_limit=1,
-        report_to="none",
-        disable_tqdm=True,
-        seed=settings.seed,
-        bf16=wants_bf16(settings.precision),
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
     )
