@@ -33,7 +33,8 @@ from classifier.training.progress import Progress, Told, forget_other_run, last_
 from classifier.training.strategies import freeze_all_but_last
 
 _TUNED_SHARE = 0.4
-"""Of the blocks, the last; the first know the language already and cost as much again."""
+"""Of the blocks, the last: the first know the language already, and their gradients cost time."""
+
 _EPOCHS, _LEARNING_RATE, _BATCH = 3, 1e-4, 48
 _LONGEST = 128
 """Tokens of a text at most, read or written."""
@@ -71,7 +72,7 @@ def generate_like(  # noqa: PLR0913 - like what, by which recipe, where, and who
     forget_other_run(work, (recipe.generator, recipe.seed, [row.text for row in rows]))
     known = {*splits.held_out, *excluded, *(normal_form(row.text) for row in rows)}
     kept = work / "texts.jsonl"
-    texts = [text for text in _read(kept) if normal_form(text) not in known]
+    texts = [text for text in _resume(kept) if normal_form(text) not in known]
     if len(texts) < recipe.generated:
         model, tokenizer = open_language_model(str(recipe.generator))
         _tune(model, tokenizer, rows, work / "steps", recipe, tell_tuning)
@@ -80,8 +81,8 @@ def generate_like(  # noqa: PLR0913 - like what, by which recipe, where, and who
     return [Example(text, source=rows[0].source) for text in texts[: recipe.generated]]
 
 
-def _read(kept: Path) -> list[str]:
-    """The texts that were kept; what a kill left of a line at the end is none, and goes."""
+def _resume(kept: Path) -> list[str]:
+    """The texts that were kept; what a kill left of a line at the end is cut off the file."""
     if not kept.exists():
         return []
     whole = kept.read_bytes().rpartition(b"\n")[0]
