@@ -14,6 +14,7 @@ from store.errors import StoreError
 from tapewatch.archives import ArchiveError
 from tapewatch.commands import (
     alerting,
+    averaging,
     backtesting,
     classifying,
     dead_letters,
@@ -75,6 +76,7 @@ for _command in (
     training.pretrain,
     training.train,
     training.distil,
+    averaging.average,
     evaluating.evaluate,
     models.models,
     models.promote,

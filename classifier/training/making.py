@@ -1,60 +1,41 @@
-"""Making weights, whole: probe, fine-tune or distil, calibrate, measure, and write the card.
+"""Making weights, whole: probe, fine-tune or distil, finish, and write the card.
 
 The one place where the parts of training meet. It tells each stage and step to whoever asked;
 it prints nothing and knows no command line.
 """
 
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as hf_logging
 
-from classifier.continual.drift import make_reference
-from classifier.data.datasets import DatasetError, Example, check_trainable, normal_form
+from classifier.data.datasets import Example, check_trainable, normal_form
 from classifier.data.rows import Rows
 from classifier.engine import Engine
-from classifier.evaluation.calibration import Calibration, calibrate, fit_temperature
-from classifier.evaluation.card import CardFacts, MeasuredTeacher, Scores, write_card
-from classifier.evaluation.scores import evaluate
+from classifier.evaluation.card import MeasuredTeacher, write_card
 from classifier.labels import UNLABELLED, Labels
 from classifier.model import TwoHeadedModel, open_base, save_weights
 from classifier.recipe import DistilRecipe, Recipe, Teacher
 from classifier.training import provenance
 from classifier.training.distillation import as_logarithms, ask_teachers, gather_texts
 from classifier.training.finetuning import finetune, training_context
+from classifier.training.finishing import Made, Tell, Tests, check_development, finish, measure
 from classifier.training.generation import generate_like
-from classifier.training.narrowing import narrow
 from classifier.training.probe import fit_heads, silence
 from classifier.training.progress import Progress, forget_other_run
 from classifier.training.trainer import HEADS, LossSettings, SoftLabels
 from classifier.training.vocabulary import grow_vocabulary
-
-Tell = Callable[[str, int, int, Mapping[str, float]], None]
-"""Called with the stage, steps done, steps in all, and the newest figures."""
 
 _TIMES_LABELLED = 4
 """How often a labelled row counts when words are learned, beside once an unlabelled text."""
 
 _PLACES = {"data", "base", "teachers", "words_from", "generator"}
 """Keys that name folders, which the card tells in its own way."""
-
-Tests = Mapping[str, Sequence[Example]]
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What came of it: the version of the weights, and their scores before and after."""
-
-    version: str
-    before: Scores
-    after: Scores
-    calibrations: tuple[Calibration, ...]
 
 
 def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is said of it
@@ -75,8 +56,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     hf_logging.disable_progress_bar()
     splits = rows.splits
     check_trainable(splits.train, rows.labels)
-    if not splits.development:
-        raise DatasetError("no development rows are left: give more rows, or a larger share")
+    check_development(rows)
     work = output.with_name(output.name + ".work")
     forget_other_run(work / "steps", (recipe, base, rows.labels, splits.train, splits.development))
     torch.manual_seed(recipe.seed)
@@ -90,7 +70,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     untaught = [head for head in HEADS if all(getattr(e, head) < 0 for e in splits.train)]
     silence(model, [head for head in untaught if head in new])
     starting = _save_start(model, tokenizer, work)
-    before = _measure(starting, splits.tests, "measuring the base", tell)
+    before = measure(starting, splits.tests, "measuring the base", tell)
     taught, soft, losses = _teach(recipe, rows, work, tell)
     if soft is None:
         soft = _as_before(starting, taught, [head for head in untaught if head not in new])
@@ -105,32 +85,21 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
         losses=losses,
         callbacks=[Progress(lambda *step: tell("fine-tuning", *step))],
     )
-    calibrations = _calibrate(model, tokenizer, work / "uncalibrated", rows, tell)
-    save_weights(model, tokenizer, output)
-    cost = narrow(output, taught, splits.development)
-    engine = Engine(output)
-    after = _measure(engine, splits.tests, "measuring", tell)
     taught_by = recipe.teachers if isinstance(recipe, DistilRecipe) else ()
-    facts = CardFacts(
-        version=engine.version,
-        made_on=made_on,
-        commands=[*provenance.commands(base, taught_by), *commands],
+    measured = finish(model, tokenizer, rows, taught, output, work, made_on, tell)
+    facts = replace(
+        measured,
+        commands=[*provenance.commands([base, *(str(t.weights) for t in taught_by)]), *commands],
         summary=provenance.summary(base, taught_by),
-        rows=_counts(rows, taught),
-        tests=after,
-        precision=engine.precision,
-        int8=None if cost is None else asdict(cost),
         settings=recipe.model_dump(mode="json", exclude=_PLACES),
         base=provenance.origin(base),
         before=before,
         before_is="a linear probe on the base" if new else "the weights that it went on from",
         teachers=_measured(taught_by, rows, tell),
-        calibrations=calibrations,
-        reference=_reference(engine, splits.development),
     )
-    write_card(output, engine.model, facts)
+    write_card(output, model, facts)
     shutil.rmtree(work, ignore_errors=True)
-    return Made(engine.version, before, after, calibrations)
+    return Made(facts.version, before, facts.tests, facts.calibrations)
 
 
 def _texts_for_words(rows: Rows) -> list[str]:
@@ -144,17 +113,6 @@ def _save_start(model: TwoHeadedModel, tokenizer: PreTrainedTokenizerBase, work:
     folder = work / "before"
     save_weights(model, tokenizer, folder, torch.float32)
     return Engine(folder)
-
-
-def _measure(engine: Engine, tests: Tests, stage: str, tell: Tell) -> Scores:
-    total, done = sum(map(len, tests.values())), 0
-    scores = {}
-    for name, examples in tests.items():
-        tell(stage, done, total, {})
-        scores[name] = evaluate(engine, examples)
-        done += len(examples)
-    tell(stage, total, total, {})
-    return scores
 
 
 def _teach(
@@ -201,59 +159,13 @@ def _as_before(
     return SoftLabels(soft["topic"], soft["sentiment"])
 
 
-def _calibrate(
-    model: TwoHeadedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    folder: Path,
-    rows: Rows,
-    tell: Tell,
-) -> tuple[Calibration, ...]:
-    """Fit both temperatures on the development rows and fold them into the heads of ``model``."""
-    tell("calibrating", 0, 1, {})
-    save_weights(model, tokenizer, folder)
-    engine = Engine(folder)
-    development = rows.splits.development
-    logits = engine.logits([row.text for row in development])
-    temperatures = [
-        fit_temperature(values, [getattr(row, head) for row in development])
-        for head, values in zip(HEADS, logits, strict=True)
-    ]
-    found = []
-    for index, head in enumerate(HEADS):
-        test = [e for t in _separate_tests(rows, head) for e in t]
-        if test:
-            values = engine.logits([row.text for row in test])[index]
-            targets = [getattr(row, head) for row in test]
-            found.append(calibrate(head, temperatures[index], values, targets))
-    model.divide_heads(*temperatures)
-    tell("calibrating", 1, 1, {})
-    return tuple(found)
-
-
-def _separate_tests(rows: Rows, head: str) -> list[list[Example]]:
-    """The test sets with labels of this head; none whose rows another holds too."""
-    tests = [t for t in rows.splits.tests.values() if any(getattr(e, head) >= 0 for e in t)]
-    kept: list[list[Example]] = []
-    for test in sorted(tests, key=len):
-        forms = {example.text for example in test}
-        if not any(forms & {example.text for example in other} for other in kept):
-            kept.append(test)
-    return kept
-
-
-def _reference(engine: Engine, development: Sequence[Example]) -> Mapping[str, Any]:
-    texts = [row.text for row in development]
-    topic, sentiment = engine.probabilities(texts)
-    return make_reference(topic, sentiment, texts).as_json()
-
-
 def _measured(teachers: Sequence[Teacher], rows: Rows, tell: Tell) -> list[MeasuredTeacher]:
     found = []
     for teacher in teachers:
         engine = Engine(teacher.weights)
         name = teacher.weights.name
         tests = _tests_of(teacher.of, engine.labels, rows)
-        scores = _measure(engine, tests, f"measuring the teacher {name}", tell)
+        scores = measure(engine, tests, f"measuring the teacher {name}", tell)
         found.append(MeasuredTeacher(f"{name} ({engine.version})", scores))
     return found
 
@@ -279,12 +191,3 @@ def _tests_of(sources: Collection[str], known: Labels, rows: Rows) -> Tests:
         for name, examples in tests.items()
         if any(getattr(example, head) >= 0 for example in examples for head in HEADS)
     }
-
-
-def _counts(rows: Rows, taught: Sequence[Example]) -> dict[str, int]:
-    counts = {"train": len(rows.splits.train), "development": len(rows.splits.development)}
-    if rows.corrections:
-        counts["corrected"] = rows.corrections
-    if len(taught) > len(rows.splits.train):
-        counts["labelled by teachers only"] = len(taught) - len(rows.splits.train)
-    return counts

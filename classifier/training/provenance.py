@@ -26,10 +26,9 @@ def origin(base: str) -> dict[str, Any]:
     return {"name": Path(base).name, **{k: v for k, v in made.items() if v is not None}}
 
 
-def commands(base: str, teachers: Sequence[Teacher]) -> list[str]:
-    """The commands that made the base and the teachers, where they are known, each once."""
-    cards = [_card(base), *(_card(str(teacher.weights)) for teacher in teachers)]
-    made = [origin(base).get("command"), *(c for card in cards for c in card.get("commands", ()))]
+def commands(folders: Sequence[str]) -> list[str]:
+    """The commands that made these bases and weights, where they are known, each once."""
+    made = [c for f in folders for c in (origin(f).get("command"), *_card(f).get("commands", ()))]
     return list(dict.fromkeys(command for command in made if command))
 
 
@@ -45,6 +44,13 @@ def summary(base: str, teachers: Sequence[Teacher]) -> str:
     if names:
         says.append(f"It was distilled from {_listed(names)}.")
     return " ".join(says)
+
+
+def summary_of_mean(parts: Sequence[Path]) -> str:
+    """Where the mean of these weights comes from, in a sentence or two."""
+    made = origin(str(parts[0]))
+    start = [_start(made)] if "texts" in made else []
+    return " ".join([f"It is the mean of the weights {_listed([*map(_name, parts)])}.", *start])
 
 
 def _name(weights: Path) -> str:

@@ -12,6 +12,15 @@ RulesFile = Annotated[
     Path | None, typer.Option("--rules", help="Rules file instead of TAPEWATCH_RULES.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        help="Labelled rows: CSV, JSONL, Parquet, a folder of the public sets (docs/data.md) or of "
+        "one of them, or a data set of the Hub. May be given more than once.",
+    ),
+]
+Output = Annotated[Path, typer.Option("--output", help="Folder for the weights.")]
 
 
 def user_name(option: str) -> str:

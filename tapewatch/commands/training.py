@@ -1,22 +1,17 @@
 """``pretrain``, ``train`` and ``distil``: from texts to weights, with their card."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from classifier.labels import UNSORTED, Labels
-from classifier.recipe import CHAMPION, SHIPPED, DistilRecipe, Recipe, read_recipe
+from classifier.recipe import CHAMPION, DistilRecipe, Recipe, read_recipe
 from store.corrections import read_corrections
 from tapewatch import console
-from tapewatch.champion import SHIPPED as SHIPPED_FOLDER
-from tapewatch.champion import open_registry, serving_folder
-from tapewatch.commands.options import Json
+from tapewatch.commands.options import Data, Json, Output
+from tapewatch.commands.outcome import put_forward, show, telling, weights_named
 from tapewatch.commands.recipes import (
     given_command,
     read_pairs,
@@ -27,31 +22,13 @@ from tapewatch.commands.recipes import (
 from tapewatch.database import open_database
 from tapewatch.settings import Settings
 
-if TYPE_CHECKING:
-    from classifier.training.making import Made
-
-Data = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--data",
-        help="Labelled rows: CSV, JSONL, Parquet, a folder of the public sets (docs/data.md) or of "
-        "one of them, or a data set of the Hub. May be given more than once.",
-    ),
-]
 Config = Annotated[
     Path | None, typer.Option("--config", help="Recipe (TOML): docs/training.md lists the keys.")
 ]
-Output = Annotated[Path, typer.Option("--output", help="Folder for the weights.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE: any key of the recipe, such as optimizer=sgd."),
 ]
-Tell = Callable[[str, int, int, Mapping[str, float]], None]
-
-_LINE_SECONDS = 30.0
-"""How often progress is told in a log, where a bar does not move."""
-
-_FIGURES = {"loss": "loss", "eval_loss": "development loss", "eval_macro_f1": "macro F1"}
 
 
 def pretrain(  # noqa: PLR0913 - the options of the command
@@ -103,7 +80,7 @@ def pretrain(  # noqa: PLR0913 - the options of the command
         blocks_from=blocks_from,
         seed=seed,
     )
-    with _telling() as tell:
+    with telling() as tell:
         watch = Progress(lambda *step: tell("pre-training", *step))
         loss = pretrain_base(corpus, output, settings, [watch], given_command())
     if as_json:
@@ -217,7 +194,7 @@ def _make(  # noqa: PLR0913 - what both commands share
     from classifier.training.making import make_weights  # noqa: PLC0415 - torch takes seconds
 
     settings = Settings()
-    base = _base_of(recipe, settings)
+    base = weights_named(recipe.base, settings)
     theirs = read_labels(Path(base)) if (Path(base) / LABELS_FILE).is_file() else None
     known = theirs if recipe.base == CHAMPION else None
     otherwise = theirs or Labels(topics=(UNSORTED,))
@@ -228,21 +205,11 @@ def _make(  # noqa: PLR0913 - what both commands share
     if feedback:
         console.messages.print(f"{rows.corrections} corrected rows, of {len(corrections)}")
     today = datetime.now(UTC).date()
-    with _telling() as tell:
+    with telling() as tell:
         made = make_weights(recipe, rows, base, output, today, [given_command()], tell)
     if challenger:
-        _challenge(settings, output, made.version)
-    if as_json:
-        console.print_json(_plain(made, output))
-    else:
-        _show(made)
-
-
-def _base_of(recipe: Recipe, settings: Settings) -> str:
-    """The folder or Hub name behind the recipe's base."""
-    if recipe.base == SHIPPED:
-        return str(SHIPPED_FOLDER)
-    return str(serving_folder(settings)) if recipe.base == CHAMPION else recipe.base
+        put_forward(settings, output, made.version, "tapewatch train")
+    show(made, output, as_json=as_json)
 
 
 def _corrections(settings: Settings) -> list[Any]:
@@ -251,70 +218,3 @@ def _corrections(settings: Settings) -> list[Any]:
     with open_database(settings) as database, database.transaction() as connection:
         found = read_corrections(connection)
     return [Correction(row.text, row.topic, row.sentiment) for row in found]
-
-
-def _challenge(settings: Settings, folder: Path, version: str) -> None:
-    from classifier.continual.registry import Note  # noqa: PLC0415
-
-    registry = open_registry(settings)
-    registry.add(folder, version)
-    registry.challenge(version, Note(at=datetime.now(UTC), by="tapewatch train", reason="trained"))
-    console.messages.print(f"{version} is the challenger: `tapewatch promote` compares it")
-
-
-def _plain(made: "Made", output: Path) -> dict[str, Any]:
-    from classifier.evaluation.scores import as_json  # noqa: PLC0415
-
-    return {
-        "version": made.version,
-        "weights": str(output),
-        "before": as_json(made.before),
-        "after": as_json(made.after),
-        "calibration": {c.head: asdict(c) for c in made.calibrations},
-    }
-
-
-def _show(made: "Made") -> None:
-    before = {(name, s.head): s for name, of_set in made.before.items() for s in of_set}
-    table = [
-        (
-            name,
-            s.head,
-            f"{s.rows:,}",
-            f"{before[name, s.head].accuracy:.3f}",
-            f"{s.accuracy:.3f}",
-            f"{before[name, s.head].macro_f1:.3f}",
-            f"{s.macro_f1:.3f}",
-            f"{s.ece:.3f}",
-        )
-        for name, of_set in made.after.items()
-        for s in of_set
-    ]
-    columns = ("test", "head", "rows", "accuracy before", "after", "macro F1 before", "after",
-               "ECE")  # fmt: skip
-    console.print_table(made.version, columns, table)
-
-
-@contextmanager
-def _telling() -> Iterator[Tell]:
-    """A progress bar for each stage, with the newest losses beside it; lines where none moves."""
-    with console.progress_bar() as progress:
-        tasks: dict[str, Any] = {}
-        told_at = time.monotonic()
-
-        def tell(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage.capitalize(), total=total, detail="")
-            shown = [
-                f"{name} {float(figures[key]):.3f}"
-                for key, name in _FIGURES.items()
-                if key in figures
-            ]
-            progress.update(tasks[stage], completed=done, total=total, detail=", ".join(shown))
-            nonlocal told_at
-            waited = time.monotonic() - told_at
-            if not console.messages.is_terminal and waited >= _LINE_SECONDS:
-                told_at += waited
-                console.messages.print(", ".join([f"{stage} {done:,}/{total:,}", *shown]))
-
-        yield tell

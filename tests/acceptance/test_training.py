@@ -148,6 +148,35 @@ def test_what_was_trained_classifies(folder, student):
     assert said["model"] == student["version"]
 
 
+def test_the_mean_of_weights_along_the_way_serves_like_any_other(folder, student):
+    tapewatch(
+        "train", "--data", "rows.jsonl", "--base", "student", "--output", "further", "--epochs", 1,
+        *QUICK, folder=folder,
+    )  # fmt: skip
+
+    said = last_json(
+        tapewatch("average", "student", "further", "--data", "rows.jsonl", "--output", "mean",
+                  "--json", folder=folder)
+    )  # fmt: skip
+
+    assert min(accuracies(said["after"]).values()) > 0.9
+    assert Engine(folder / "mean", "cpu").version == said["version"]
+    made = [command.split()[1] for command in read_card(folder / "mean")["commands"]]
+    assert made == ["pretrain", "train", "distil", "train", "average"]
+    assert not [*folder.glob("*.work")]
+
+
+def test_a_mean_of_weights_that_have_none_is_refused(folder, student, teacher):
+    done = tapewatch(
+        "average", "student", "teacher", "--data", "rows.jsonl", "--output", "none",
+        folder=folder, fails=True,
+    )  # fmt: skip
+
+    told = " ".join((done.stdout + done.stderr).split())
+    assert "student and teacher have no mean: they differ in tokens and the architecture" in told
+    assert not (folder / "none").exists()
+
+
 def test_weights_that_are_told_no_topics_have_one_for_all(folder, moody):
     assert read_labels(folder / "moody").topics == ("Unsorted",)
     assert {head for _, head in accuracies(moody["after"])} == {"sentiment"}

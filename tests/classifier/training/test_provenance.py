@@ -7,7 +7,7 @@ import pytest
 from classifier.evaluation.card import CARD_FILE
 from classifier.recipe import Teacher
 from classifier.training.pretraining import BASE_RECORD
-from classifier.training.provenance import commands, origin, summary
+from classifier.training.provenance import commands, origin, summary, summary_of_mean
 
 PRETRAINED = {"texts": 1200, "layers": 3, "epochs": 2.5, "command": "tapewatch pretrain"}
 
@@ -58,7 +58,7 @@ def test_the_start_of_a_trunk_is_told(tmp_path, made, says):
 
 def test_a_base_that_nothing_is_known_of_has_a_name_only():
     assert origin("org/some-model") == {"name": "some-model"}
-    assert commands("org/some-model", ()) == []
+    assert commands(["org/some-model"]) == []
     assert summary("org/some-model", ()) == ""
 
 
@@ -71,7 +71,7 @@ def test_teachers_are_named_with_the_commands_that_made_them(base, card):
     three = card("three", "tapewatch train one")
     teachers = [Teacher(weights=folder) for folder in (one, two, three)]
 
-    assert commands(str(base), teachers) == [
+    assert commands([*map(str, (base, one, two, three))]) == [
         "tapewatch pretrain", "tapewatch train one", "tapewatch train two"
     ]  # fmt: skip
     assert summary(str(base), teachers).endswith(
@@ -85,8 +85,17 @@ def test_weights_that_are_gone_on_from_hand_on_what_they_came_from(card):
     taught = [Teacher(weights=first), Teacher(weights=card("other"))]
 
     assert origin(str(first)) == PRETRAINED | {"name": "gpt-first"}
-    assert commands(str(first), taught) == ["tapewatch pretrain", "tapewatch train"]
+    assert commands([str(first), str(first)]) == ["tapewatch pretrain", "tapewatch train"]
     assert summary(str(first), taught) == (
         "It goes on from gpt-first. Its trunk was pre-trained on 1,200 texts from scratch. It was "
         "distilled from what it goes on from and other (gpt-other)."
+    )
+
+
+def test_a_mean_is_told_with_the_start_that_its_parts_share(card):
+    parts = [card(name, made=PRETRAINED) for name in ("one", "two")]
+
+    assert summary_of_mean(parts) == (
+        "It is the mean of the weights one (gpt-one) and two (gpt-two). Its trunk was pre-trained "
+        "on 1,200 texts from scratch."
     )
