@@ -19,13 +19,14 @@ from classifier.data.rows import Rows
 from classifier.engine import Engine
 from classifier.evaluation.card import MeasuredTeacher, write_card
 from classifier.labels import UNLABELLED, Labels
-from classifier.model import TwoHeadedModel, open_base, save_weights
+from classifier.model import TwoHeadedModel, open_base, read_labels, save_weights
 from classifier.recipe import DistilRecipe, Recipe, Teacher
 from classifier.training import provenance
 from classifier.training.distillation import as_logarithms, ask_teachers, gather_texts
 from classifier.training.finetuning import finetune, training_context
 from classifier.training.finishing import Made, Tell, Tests, check_development, finish, measure
 from classifier.training.generation import generate_like
+from classifier.training.pretraining import open_language_model
 from classifier.training.probe import fit_heads, silence
 from classifier.training.progress import Progress, forget_other_run
 from classifier.training.trainer import HEADS, LossSettings, SoftLabels
@@ -59,6 +60,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     check_development(rows)
     work = output.with_name(output.name + ".work")
     forget_other_run(work / "steps", (recipe, base, rows.labels, splits.train, splits.development))
+    _check_helpers(recipe, work)
     torch.manual_seed(recipe.seed)
     model, tokenizer, new = open_base(base, rows.labels, recipe.dropout)
     if recipe.vocabulary:
@@ -100,6 +102,16 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     write_card(output, model, facts)
     shutil.rmtree(work, ignore_errors=True)
     return Made(facts.version, before, facts.tests, facts.calibrations)
+
+
+def _check_helpers(recipe: Recipe, work: Path) -> None:
+    """Raise WeightsError before anything is measured if who teaches or writes cannot be read."""
+    if not isinstance(recipe, DistilRecipe):
+        return
+    for teacher in recipe.teachers:
+        read_labels(teacher.weights)
+    if recipe.generated and not (work / "generator").exists():
+        open_language_model(str(recipe.generator))
 
 
 def _texts_for_words(rows: Rows) -> list[str]:

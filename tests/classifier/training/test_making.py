@@ -12,7 +12,8 @@ from classifier.data.datasets import make_splits, share_of
 from classifier.data.rows import Rows
 from classifier.engine import Engine
 from classifier.labels import SENTIMENTS, UNLABELLED, UNSORTED, Labels
-from classifier.recipe import Recipe
+from classifier.model import WeightsError
+from classifier.recipe import DistilRecipe, Recipe
 from classifier.training.making import make_weights
 
 TOPICS = {"Oil": "barrel", "Bank": "loan", "Tin": "ingot"}
@@ -118,3 +119,26 @@ def test_a_vocabulary_learns_the_words_of_rows_that_are_not_held_out(tmp_path, k
     before, after = Engine(known, "cpu").tokenizer, Engine(tmp_path / "after", "cpu").tokenizer
     assert {"Ġmolybdenum", "Ġtin"} <= set(after.get_vocab()) - set(before.get_vocab())
     assert len(after.tokenize(HELD_OUT)) > 3
+
+
+@pytest.mark.parametrize(
+    ("others", "given", "says"),
+    [
+        (["none"], {}, "no weights in none"),
+        ([], {"generated": 9, "generated_from": "own", "generator": "."}, "'.' cannot be read"),
+    ],
+)
+def test_who_cannot_be_read_is_told_before_anything_is_measured(
+    tmp_path, monkeypatch, known, others, given, says
+):
+    monkeypatch.chdir(tmp_path)  # where there is none, and nothing else
+    recipe = DistilRecipe(base=str(known), **given, teachers=[str(known), *others])
+    told = []
+
+    with pytest.raises(WeightsError, match=says):
+        make_weights(
+            recipe, rows(Engine(known, "cpu").labels, "topic"), str(known), tmp_path / "never",
+            date(2026, 3, 1), ["distil"], lambda stage, *_: told.append(stage),
+        )  # fmt: skip
+
+    assert not told
