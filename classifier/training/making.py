@@ -173,10 +173,12 @@ def _as_before(
 
 def _measured(teachers: Sequence[Teacher], rows: Rows, tell: Tell) -> list[MeasuredTeacher]:
     found = []
-    for teacher in teachers:
-        engine = Engine(teacher.weights)
-        name = teacher.weights.name
-        tests = _tests_of(teacher.of, engine.labels, rows)
+    for weights in dict.fromkeys(teacher.weights for teacher in teachers):
+        engine = Engine(weights)
+        name = weights.name
+        asked = [teacher.of for teacher in teachers if teacher.weights == weights]
+        sources = {source for of in asked for source in of} if all(asked) else ()
+        tests = _tests_of(sources, engine.labels, rows)
         scores = measure(engine, tests, f"measuring the teacher {name}", tell)
         found.append(MeasuredTeacher(f"{name} ({engine.version})", scores))
     return found

@@ -38,8 +38,9 @@ def summary(base: str, teachers: Sequence[Teacher]) -> str:
     says = [f"It goes on from {made['name']}."] if _card(base) else []
     if "texts" in made:
         says.append(_start(made))
-    names = [_name(t.weights) for t in teachers if str(t.weights) != base]
-    if len(names) < len(teachers):
+    weights = list(dict.fromkeys(teacher.weights for teacher in teachers))
+    names = [_name(folder) for folder in weights if str(folder) != base]
+    if len(names) < len(weights):
         names.insert(0, "what it goes on from")
     if names:
         says.append(f"It was distilled from {_listed(names)}.")

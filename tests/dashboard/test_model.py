@@ -104,7 +104,7 @@ def test_the_shipped_card_is_shown_with_what_it_measured(open_page):
     assert headings(page) == [
         "Scores", "Confusion", "Reliability", "Drift", "Champion and challenger",
     ]  # fmt: skip
-    assert any("8.3 million parameters" in text for text in texts(page))
+    assert any("11.7 million parameters" in text for text in texts(page))
     assert len(table(page, "Taken for")) == 6
 
 

@@ -77,7 +77,8 @@ def test_teachers_are_named_with_the_commands_that_made_them(base, card):
     assert summary(str(base), teachers).endswith(
         " It was distilled from one (gpt-one), two (gpt-two) and three (gpt-three)."
     )
-    assert summary(str(base), teachers[:1]).endswith(" It was distilled from one (gpt-one).")
+    twice = [Teacher(weights=one), Teacher(weights=one, of="news")]
+    assert summary(str(base), twice).endswith(" It was distilled from one (gpt-one).")
 
 
 def test_weights_that_are_gone_on_from_hand_on_what_they_came_from(card):
