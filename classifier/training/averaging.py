@@ -21,6 +21,7 @@ from classifier.evaluation.card import write_card
 from classifier.model import TwoHeadedModel, WeightsError, load_weights
 from classifier.training import provenance
 from classifier.training.finishing import Made, Tell, check_development, finish, measure
+from classifier.training.progress import hush_transformers
 
 _LEAST = 2
 
@@ -38,6 +39,7 @@ def average_weights(  # noqa: PLR0913 - what goes in, what comes out, and what i
     It is calibrated on the development rows and measured on the test rows of ``rows``, whose labels
     are those of the weights. Raises DatasetError, or WeightsError where there is no mean.
     """
+    hush_transformers()
     check_development(rows)
     model, tokenizer = _mean(parts)
     before = measure(Engine(parts[0]), rows.splits.tests, f"measuring {parts[0].name}", tell)

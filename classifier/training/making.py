@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as hf_logging
 
 from classifier.data.datasets import Example, check_trainable, normal_form
 from classifier.data.rows import Rows
@@ -28,7 +27,7 @@ from classifier.training.finishing import Made, Tell, Tests, check_development, 
 from classifier.training.generation import generate_like
 from classifier.training.pretraining import open_language_model
 from classifier.training.probe import fit_heads, silence
-from classifier.training.progress import Progress, forget_other_run
+from classifier.training.progress import Progress, forget_other_run, hush_transformers
 from classifier.training.trainer import HEADS, LossSettings, SoftLabels
 from classifier.training.vocabulary import grow_vocabulary
 
@@ -53,8 +52,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     A folder beside it, ``OUTPUT.work``, holds what a killed run goes on from; it is removed at
     the end. Raises DatasetError, WeightsError, StrategyError or TeacherError before training.
     """
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
+    hush_transformers()
     splits = rows.splits
     check_trainable(splits.train, rows.labels)
     check_development(rows)

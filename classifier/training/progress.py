@@ -7,12 +7,19 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import logging as hf_logging
 
 Callbacks = Sequence[TrainerCallback]
 Told = Callable[[int, int, Mapping[str, float]], None]
 """Called with steps done, steps in all, and the newest figures (losses, learning rate)."""
 
 _RUN_FILE = "run.sha256"
+
+
+def hush_transformers() -> None:
+    """Leave the screen to our own progress: transformers' bars and notes would run across it."""
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
 
 
 class Progress(TrainerCallback):
