@@ -89,7 +89,7 @@ def _check_alike(
     differing = [what for what, equal in same.items() if not equal]
     if differing:
         raise WeightsError(
-            f"{first} and {part} have no mean: they differ in {' and '.join(differing)}; average "
+            f"{first} and {part} have no mean: they differ in {', '.join(differing)}; average "
             "weights that went on from one another, or from one start"
         )
 

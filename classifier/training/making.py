@@ -58,7 +58,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     check_development(rows)
     work = output.with_name(output.name + ".work")
     forget_other_run(work / "steps", (recipe, base, rows.labels, splits.train, splits.development))
-    _check_helpers(recipe, work)
+    _check_readable(recipe, work)
     torch.manual_seed(recipe.seed)
     model, tokenizer, new = open_base(base, rows.labels, recipe.dropout)
     if recipe.vocabulary:
@@ -102,7 +102,7 @@ def make_weights(  # noqa: PLR0913 - what goes in, what comes out, and what is s
     return Made(facts.version, before, facts.tests, facts.calibrations)
 
 
-def _check_helpers(recipe: Recipe, work: Path) -> None:
+def _check_readable(recipe: Recipe, work: Path) -> None:
     """Raise WeightsError before anything is measured if who teaches or writes cannot be read."""
     if not isinstance(recipe, DistilRecipe):
         return

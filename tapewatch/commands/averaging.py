@@ -44,5 +44,5 @@ def average(
     with telling() as tell:
         made = average_weights(parts, rows, output, today, [given_command()], tell)
     if challenger:
-        put_forward(settings, output, made.version, "tapewatch average")
+        put_forward(settings, output, made.version, "tapewatch average", "averaged")
     show(made, output, as_json=as_json)

@@ -1,7 +1,7 @@
 """What becomes of new weights: told while they are made, shown, and put into the registry."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,9 +15,7 @@ from tapewatch.champion import open_registry, serving_folder
 from tapewatch.settings import Settings
 
 if TYPE_CHECKING:
-    from classifier.training.finishing import Made
-
-Tell = Callable[[str, int, int, Mapping[str, float]], None]
+    from classifier.training.finishing import Made, Tell
 
 _LINE_SECONDS = 30.0
 """How often progress is told in a log, where a bar does not move."""
@@ -32,13 +30,13 @@ def weights_named(name: str, settings: Settings) -> str:
     return str(serving_folder(settings)) if name == CHAMPION else name
 
 
-def put_forward(settings: Settings, folder: Path, version: str, by: str) -> None:
-    """Put the weights in ``folder`` into the registry, as the challenger."""
+def put_forward(settings: Settings, folder: Path, version: str, by: str, reason: str) -> None:
+    """Put the weights in ``folder`` into the registry as challenger: who did it, and why."""
     from classifier.continual.registry import Note  # noqa: PLC0415
 
     registry = open_registry(settings)
     registry.add(folder, version)
-    registry.challenge(version, Note(at=datetime.now(UTC), by=by, reason="trained"))
+    registry.challenge(version, Note(at=datetime.now(UTC), by=by, reason=reason))
     console.messages.print(f"{version} is the challenger: `tapewatch promote` compares it")
 
 
@@ -80,7 +78,7 @@ def show(made: "Made", output: Path, *, as_json: bool) -> None:
 
 
 @contextmanager
-def telling() -> Iterator[Tell]:
+def telling() -> Iterator["Tell"]:
     """A progress bar for each stage, with the newest losses beside it; lines where none moves."""
     with console.progress_bar() as progress:
         tasks: dict[str, Any] = {}

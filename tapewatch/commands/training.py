@@ -208,7 +208,7 @@ def _make(  # noqa: PLR0913 - what both commands share
     with telling() as tell:
         made = make_weights(recipe, rows, base, output, today, [given_command()], tell)
     if challenger:
-        put_forward(settings, output, made.version, "tapewatch train")
+        put_forward(settings, output, made.version, "tapewatch train", "trained")
     show(made, output, as_json=as_json)
 
 

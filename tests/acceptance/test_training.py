@@ -156,11 +156,13 @@ def test_the_mean_of_weights_along_the_way_serves_like_any_other(folder, student
 
     said = last_json(
         tapewatch("average", "student", "further", "--data", "rows.jsonl", "--output", "mean",
-                  "--json", folder=folder)
+                  "--challenger", "--json", folder=folder, models_dir=folder / "registry")
     )  # fmt: skip
 
     assert min(accuracies(said["after"]).values()) > 0.9
     assert Engine(folder / "mean", "cpu").version == said["version"]
+    done = last_json(tapewatch("models", "--json", models_dir=folder / "registry"))["history"][-1]
+    assert (done["version"], done["by"]) == (said["version"], "tapewatch average")
     made = [command.split()[1] for command in read_card(folder / "mean")["commands"]]
     assert made == ["pretrain", "train", "distil", "train", "average"]
     assert not [*folder.glob("*.work")]
@@ -173,7 +175,7 @@ def test_a_mean_of_weights_that_have_none_is_refused(folder, student, teacher):
     )  # fmt: skip
 
     told = " ".join((done.stdout + done.stderr).split())
-    assert "student and teacher have no mean: they differ in tokens and the architecture" in told
+    assert "student and teacher have no mean: they differ in tokens, the architecture" in told
     assert not (folder / "none").exists()
 
 

@@ -110,8 +110,8 @@ def other_attention(first, folder):
 @pytest.mark.parametrize(
     ("made", "differ"),
     [
-        (other_labels, "labels and tokens and the architecture"),
-        (other_tokens, "tokens and the architecture"),
+        (other_labels, "labels, tokens, the architecture"),
+        (other_tokens, "tokens, the architecture"),
         (other_attention, "the architecture"),
     ],
 )
@@ -126,7 +126,9 @@ def test_numbers_that_do_not_mean_the_same_have_no_mean(tmp_path, first, rows, m
 
 def test_dropout_does_not_matter(tmp_path, first, rows):
     config = shutil.copytree(first, tmp_path / "dropped") / "config.json"
-    config.write_text(config.read_text().replace('"resid_pdrop": 0.0', '"resid_pdrop": 0.1'))
+    dropped = config.read_text().replace('"resid_pdrop": 0.0', '"resid_pdrop": 0.1')
+    assert dropped != config.read_text()
+    config.write_text(dropped)
 
     averaged([first, tmp_path / "dropped"], rows, tmp_path / "mean")
 
